@@ -1,0 +1,275 @@
+//! The decision: a list of guards, each with its name, and at the end the one change to make.
+
+use std::{cmp::Ordering, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::{
+    change::{Change, Direction},
+    decision::{Decision, Hold, Source},
+    memory::{HOUR, Memory},
+    observation::{Flink, Job, JobState, Observation, Pool, Reading, Scheduler},
+    policy::{Combine, Policy},
+    units::{Parallelism, Segments, Slots, TaskManagers},
+    width::{Wanted, Width},
+};
+
+/// What the streams ask for, before any bound.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Demand {
+    pub segments: Segments,
+    pub parallelism: Parallelism,
+}
+
+/// Decides what to do about one observation.
+///
+/// Pure: the same arguments give the same decision. The guards stand in the order of
+/// [`Hold::REASONS`]; the first that applies is the answer.
+///
+/// ```
+/// use jiff::Timestamp;
+/// use sluice_core::{Decision, Hold, Memory, Observation, Policy, PolicyOptions, Stream, StreamName, decide};
+///
+/// let policy = Policy::try_from(PolicyOptions::default())?;
+/// let name = StreamName { scope: "dna".into(), stream: "reads".into() };
+/// let not_read_yet = Observation { streams: vec![Stream { name, shape: None }], ..Observation::default() };
+/// let decision = decide(Timestamp::UNIX_EPOCH, &not_read_yet, &Memory::default(), &policy);
+/// assert!(matches!(decision, Decision::Hold(Hold::Unreadable { .. })));
+/// # Ok::<(), sluice_core::PolicyError>(())
+/// ```
+#[must_use]
+pub fn decide(now: Timestamp, seen: &Observation, memory: &Memory, policy: &Policy) -> Decision {
+    match decide_or_hold(now, seen, memory, policy) {
+        Ok(decision) => decision,
+        Err(hold) => Decision::Hold(hold),
+    }
+}
+
+fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &Policy) -> Result<Decision, Hold> {
+    if let Some(problem) = &seen.config_problem {
+        return Err(Hold::BadConfig { problem: problem.clone() });
+    }
+    if seen.follower {
+        return Err(Hold::NotLeader);
+    }
+    if let Some(change) = &memory.change {
+        let in_flight = Hold::RescaleInFlight { id: change.id };
+        return reconsider(now, seen, memory, policy, change).ok_or(in_flight);
+    }
+    if let Some(by) = &seen.paused_by {
+        return Err(Hold::Paused { by: by.clone() });
+    }
+    let demand = wanted_by_streams(now, seen, policy)?;
+    let flink = fresh(now, seen.flink.as_ref(), || Source::Flink, policy)?;
+    let pool = fresh(now, seen.pool.as_ref(), || Source::TaskManagers, policy)?;
+    if let Some(name) = &pool.other_autoscaler {
+        return Err(Hold::AnotherAutoscaler { name: name.clone() });
+    }
+    let job = the_job(flink)?;
+    if flink.scheduler != Scheduler::Reactive {
+        return Err(Hold::BadConfig { problem: NOT_REACTIVE.into() });
+    }
+    if let Some(contest) = memory.contest.filter(|contest| contest.times > 1) {
+        return Err(Hold::Contested { found: contest.found, until: contest.until });
+    }
+
+    let wanted = bounded(demand.parallelism, policy, job, memory);
+    let from = Width { parallelism: job.parallelism, task_managers: pool.replicas };
+    let to = match wanted.width.task_managers.cmp(&pool.replicas) {
+        Ordering::Greater => {
+            may_grow(now, memory, policy, from)?;
+            wanted.width
+        }
+        Ordering::Less => may_shrink(now, memory, policy, from, job)?,
+        Ordering::Equal => return Err(in_step_or_not(flink, job, pool, memory, demand, policy)),
+    };
+    Ok(Decision::Start(Change {
+        id: memory.changes + 1,
+        direction: if to.task_managers > from.task_managers { Direction::Up } else { Direction::Down },
+        job: job.id.clone(),
+        segments: demand.segments,
+        from,
+        to,
+        started: now,
+        registered_before: flink.registered(),
+        restored_before: job.checkpoints.as_ref().map(|checkpoints| checkpoints.restored),
+        asked: None,
+        replicas_set: None,
+        running: None,
+    }))
+}
+
+const NOT_REACTIVE: &str = "the job does not run in reactive mode, so new TaskManagers would stay idle: \
+    set scheduler-mode: reactive in Flink's configuration";
+
+/// The segments of all streams as one number, or why there is none.
+pub(crate) fn wanted_by_streams(now: Timestamp, seen: &Observation, policy: &Policy) -> Result<Demand, Hold> {
+    let mut total = Segments(0);
+    if seen.streams.is_empty() {
+        return Err(Hold::BadConfig { problem: "no stream is configured: give --scope and --stream".into() });
+    }
+    for stream in &seen.streams {
+        let source = || Source::Stream(stream.name.clone());
+        let shape = fresh(now, stream.shape.as_ref(), source, policy)?;
+        if shape.segments.0 == 0 {
+            return Err(Hold::SealedStream { stream: stream.name.clone() });
+        }
+        total = match policy.combine() {
+            Combine::Sum => Segments(total.0.saturating_add(shape.segments.0)),
+            Combine::Max => total.max(shape.segments),
+        };
+    }
+    Ok(Demand { segments: total, parallelism: policy.ratio().of(total) })
+}
+
+fn fresh<'a, T>(
+    now: Timestamp,
+    reading: Option<&'a Reading<T>>,
+    source: impl Fn() -> Source,
+    policy: &Policy,
+) -> Result<&'a T, Hold> {
+    let reading = reading.ok_or_else(|| Hold::Unreadable { source: source() })?;
+    let age = reading.age(now);
+    if age > policy.staleness() {
+        return Err(Hold::Stale { source: source(), age });
+    }
+    Ok(&reading.value)
+}
+
+fn the_job(flink: &Flink) -> Result<&Job, Hold> {
+    match flink.job() {
+        Some(job) if !job.state.is_over() => Ok(job),
+        other => Err(Hold::JobNotRunning { jobs: flink.jobs.len(), state: other.map(|job| job.state) }),
+    }
+}
+
+fn bounded(parallelism: Parallelism, policy: &Policy, job: &Job, memory: &Memory) -> Wanted {
+    let capacity = memory.capacity.map(|capacity| capacity.task_managers);
+    Wanted::new(parallelism, policy, job.max_parallelism, capacity)
+}
+
+/// Growing needs only patience: filling an empty pool is how a job that waits for slots comes to run.
+fn may_grow(now: Timestamp, memory: &Memory, policy: &Policy, from: Width) -> Result<(), Hold> {
+    if from.task_managers == TaskManagers(0) {
+        return Ok(());
+    }
+    if let Some(since) = memory.history.stands_since()
+        && now < since + policy.settle()
+    {
+        return Err(Hold::Settling { until: since + policy.settle() });
+    }
+    rested(now, memory, policy.cooldown_up())?;
+    within_budget(now, memory, policy)
+}
+
+/// Shrinking stops TaskManagers: it needs a job that runs, keeps up, and has wanted less for a while.
+/// Answers the width to shrink to: the widest wanted within the window.
+fn may_shrink(now: Timestamp, memory: &Memory, policy: &Policy, from: Width, job: &Job) -> Result<Width, Hold> {
+    if job.state != JobState::Running || !job.all_subtasks_run {
+        return Err(Hold::JobNotRunning { jobs: 1, state: Some(job.state) });
+    }
+    let window = policy.scale_down_window();
+    let whole = memory.history.whole_at(window).unwrap_or(now + window);
+    if now < whole {
+        return Err(Hold::ScaleDownWindow { until: whole });
+    }
+    let Some((widest, until)) = memory.history.widest(now, window) else {
+        return Err(Hold::ScaleDownWindow { until: now + window });
+    };
+    let to = bounded(widest, policy, job, memory).width;
+    if to.task_managers >= from.task_managers {
+        return Err(Hold::ScaleDownWindow { until });
+    }
+    match job.pending_records {
+        Some(pending) if pending > policy.max_pending_records() => {
+            return Err(Hold::CatchingUp { pending: Some(pending) });
+        }
+        None if !checkpointed_since_restart(job) => return Err(Hold::CatchingUp { pending: None }),
+        _ => {}
+    }
+    rested(now, memory, policy.cooldown_down())?;
+    within_budget(now, memory, policy)?;
+    Ok(to)
+}
+
+fn checkpointed_since_restart(job: &Job) -> bool {
+    let (Some(since), Some(checkpoints)) = (job.running_since, &job.checkpoints) else { return false };
+    checkpoints.last_completed.is_some_and(|checkpoint| checkpoint.triggered_at >= since)
+}
+
+fn rested(now: Timestamp, memory: &Memory, cooldown: Duration) -> Result<(), Hold> {
+    match memory.last.as_ref().map(|last| last.at + cooldown) {
+        Some(until) if now < until => Err(Hold::CoolingDown { until }),
+        _ => Ok(()),
+    }
+}
+
+fn within_budget(now: Timestamp, memory: &Memory, policy: &Policy) -> Result<(), Hold> {
+    let budget = usize::try_from(policy.restarts_per_hour()).unwrap_or(usize::MAX);
+    if memory.restarts.len() < budget {
+        return Ok(());
+    }
+    let oldest = memory.restarts.iter().min().copied().unwrap_or(now);
+    Err(Hold::RestartBudgetSpent { until: oldest + HOUR })
+}
+
+fn in_step_or_not(flink: &Flink, job: &Job, pool: &Pool, memory: &Memory, demand: Demand, policy: &Policy) -> Hold {
+    let free = Wanted::new(demand.parallelism, policy, job.max_parallelism, None);
+    let short = flink.registered() < pool.replicas;
+    if let Some(capacity) = memory.capacity
+        && free.width.task_managers > pool.replicas
+    {
+        return Hold::CapacityLimited { registered: flink.registered(), until: Some(capacity.until) };
+    }
+    if short {
+        return Hold::CapacityLimited { registered: flink.registered(), until: None };
+    }
+    if !job.runs_on(flink.slots()) {
+        return Hold::JobNotRunning { jobs: 1, state: Some(job.state) };
+    }
+    Hold::InStep
+}
+
+/// What becomes of the change in flight when the streams ask for something wider, as long as
+/// nothing has restarted the job for it yet. Something narrower would have to wait for the
+/// scale-down window anyway.
+fn reconsider(
+    now: Timestamp,
+    seen: &Observation,
+    memory: &Memory,
+    policy: &Policy,
+    change: &Change,
+) -> Option<Decision> {
+    let demand = wanted_by_streams(now, seen, policy).ok()?;
+    let flink = fresh(now, seen.flink.as_ref(), || Source::Flink, policy).ok()?;
+    let pool = fresh(now, seen.pool.as_ref(), || Source::TaskManagers, policy).ok()?;
+    let job = the_job(flink).ok().filter(|job| job.id == change.job)?;
+    let to = bounded(demand.parallelism, policy, job, memory).width;
+    if to.task_managers <= change.to.task_managers || restart_triggered(change, flink, pool) {
+        return None;
+    }
+    if change.direction == Direction::Down && to.task_managers >= change.from.task_managers {
+        return Some(Decision::Abandon(change.clone()));
+    }
+    Some(Decision::Retarget(Change { to, segments: demand.segments, replicas_set: None, ..change.clone() }))
+}
+
+fn restart_triggered(change: &Change, flink: &Flink, pool: &Pool) -> bool {
+    match change.direction {
+        // Nothing ran before: whatever comes is part of the start.
+        Direction::Up if change.registered_before == TaskManagers(0) => false,
+        Direction::Up => flink.registered() != change.registered_before,
+        Direction::Down => pool.replicas < change.from.task_managers,
+    }
+}
+
+impl Job {
+    /// The job runs, whole, on all of these slots or as wide as it can ever be: what reactive mode
+    /// makes of the slots it has.
+    #[must_use]
+    pub fn runs_on(&self, slots: Slots) -> bool {
+        self.state == JobState::Running
+            && self.all_subtasks_run
+            && self.parallelism == Parallelism(slots.0).min(self.max_parallelism)
+    }
+}

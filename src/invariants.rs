@@ -1,0 +1,97 @@
+//! What must hold of every decision, written apart from `decide` so that neither can hide the
+//! other's mistake. The property tests, the closed loop and the simulator check it each turn.
+
+use jiff::Timestamp;
+
+use crate::{
+    change::Direction,
+    decision::Decision,
+    memory::Memory,
+    observation::{JobState, Observation, Scheduler},
+    policy::Policy,
+    units::TaskManagers,
+};
+
+/// Names the first rule that a decision breaks; `Ok` if it breaks none.
+///
+/// `memory` is the one that the decision was taken with.
+pub fn check(
+    now: Timestamp,
+    seen: &Observation,
+    memory: &Memory,
+    policy: &Policy,
+    decision: &Decision,
+) -> Result<(), &'static str> {
+    let (change, fresh_start) = match decision {
+        Decision::Hold(_) => return Ok(()),
+        Decision::Start(change) => (change, true),
+        Decision::Retarget(change) | Decision::Abandon(change) => (change, false),
+    };
+    let rules = [
+        (seen.follower, "a follower acted"),
+        (seen.config_problem.is_some(), "acted on a bad configuration"),
+        (fresh_start == memory.change.is_some(), "started a second change, or touched one that is not in flight"),
+        (fresh_start && seen.paused_by.is_some(), "started a change while paused"),
+        (!everything_is_known(now, seen, policy), "acted on an unknown, stale or sealed reading"),
+        (job_is_gone(seen), "changed a job that is not there or has ended"),
+        (out_of_bounds(change.to.task_managers, policy), "left the bounds"),
+        (fresh_start && change.to.task_managers == change.from.task_managers, "changed nothing"),
+        (
+            seen.pool.as_ref().is_some_and(|pool| pool.value.other_autoscaler.is_some()) && fresh_start,
+            "acted beside another autoscaler",
+        ),
+    ];
+    if let Some((_, broken)) = rules.into_iter().find(|(broken, _)| *broken) {
+        return Err(broken);
+    }
+    if matches!(decision, Decision::Retarget(_)) && narrower_than_in_flight(memory, change.to.task_managers) {
+        return Err("a change in flight was given a narrower target");
+    }
+    if fresh_start && change.direction == Direction::Down {
+        return may_shrink(now, seen, memory, policy);
+    }
+    Ok(())
+}
+
+fn everything_is_known(now: Timestamp, seen: &Observation, policy: &Policy) -> bool {
+    let fresh = |at: Timestamp| now.duration_since(at).as_secs_f64() <= policy.staleness().as_secs_f64();
+    let streams = seen
+        .streams
+        .iter()
+        .all(|stream| stream.shape.as_ref().is_some_and(|shape| fresh(shape.at) && shape.value.segments.0 > 0));
+    let flink =
+        seen.flink.as_ref().is_some_and(|flink| fresh(flink.at) && flink.value.scheduler == Scheduler::Reactive);
+    let pool = seen.pool.as_ref().is_some_and(|pool| fresh(pool.at));
+    !seen.streams.is_empty() && streams && flink && pool
+}
+
+fn job_is_gone(seen: &Observation) -> bool {
+    let job = seen.flink.as_ref().and_then(|flink| flink.value.job());
+    job.is_none_or(|job| job.state.is_over())
+}
+
+fn out_of_bounds(task_managers: TaskManagers, policy: &Policy) -> bool {
+    task_managers < policy.min_task_managers() || task_managers > policy.max_task_managers()
+}
+
+fn narrower_than_in_flight(memory: &Memory, to: TaskManagers) -> bool {
+    memory.change.as_ref().is_some_and(|change| to <= change.to.task_managers)
+}
+
+fn may_shrink(now: Timestamp, seen: &Observation, memory: &Memory, policy: &Policy) -> Result<(), &'static str> {
+    let job = seen.flink.as_ref().and_then(|flink| flink.value.job());
+    let window = policy.scale_down_window();
+    if job.is_none_or(|job| job.state != JobState::Running) {
+        return Err("shrank a job that does not run");
+    }
+    if memory.history.whole_at(window).is_none_or(|whole| now < whole) {
+        return Err("shrank on a history shorter than the window");
+    }
+    if job.and_then(|job| job.pending_records).is_some_and(|pending| pending > policy.max_pending_records()) {
+        return Err("shrank a job that is behind");
+    }
+    if memory.last.as_ref().is_some_and(|last| now < last.at + policy.cooldown_down()) {
+        return Err("shrank within the cooldown");
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! The pure core of Sluice: from what is observed to what is done next.
+//!
+//! One direction, one pass per turn:
+//!
+//! ```text
+//! Observation ─► Memory::note ─► decide ─► Decision ─► next_step ─► Step
+//! ```
+//!
+//! [`turn`] is the whole pass. Nothing here reads a clock, a socket or a file: time and readings
+//! are arguments, and the same function drives the agent, `sluice plan`, the closed-loop tests
+//! and the crash tests.
+
+mod change;
+mod decide;
+mod decision;
+mod history;
+pub mod invariants;
+mod memory;
+mod observation;
+mod policy;
+mod step;
+mod turn;
+mod units;
+mod width;
+
+pub use change::{Asked, Change, Direction, Ended, Failure, Outcome};
+pub use decide::decide;
+pub use decision::{Decision, Hold, Source};
+pub use history::History;
+pub use memory::{Capacity, Contest, Memory};
+pub use observation::{
+    Checkpoint, Checkpoints, Flink, FlinkVersion, Job, JobState, Member, Observation, Operation, Pool, Reading,
+    Registered, Scheduler, Stream, StreamName, StreamShape,
+};
+pub use policy::{Combine, Policy, PolicyError, PolicyOptions, Ratio};
+pub use step::{Step, Waiting, next_step};
+pub use turn::{Turn, turn};
+pub use units::{Parallelism, Segments, Slots, TaskManagers};
+pub use width::{Limit, Wanted, Width};

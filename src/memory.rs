@@ -1,0 +1,135 @@
+//! What the agent must remember between two looks, and across its own death.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    change::{Change, Ended, Failure, Outcome},
+    decide::wanted_by_streams,
+    history::History,
+    observation::Observation,
+    policy::Policy,
+    units::TaskManagers,
+};
+
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
+
+/// Everything that a decision depends on and that cannot be observed again. Saved as JSON before
+/// each step that needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// What was wanted lately.
+    pub history: History,
+    /// The change in flight.
+    pub change: Option<Change>,
+    /// The change that ended last.
+    pub last: Option<Ended>,
+    /// When changes of the last hour restarted the job.
+    pub restarts: Vec<Timestamp>,
+    /// What an earlier change learned about the cluster.
+    pub capacity: Option<Capacity>,
+    /// The number of TaskManagers that Sluice last set or accepted.
+    pub set: Option<TaskManagers>,
+    /// Somebody else changed that number.
+    pub contest: Option<Contest>,
+    /// The job that the rest of the memory is about.
+    pub job: Option<String>,
+    /// How many changes there have been.
+    pub changes: u64,
+}
+
+/// How many TaskManagers came when more were asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// How many came.
+    pub task_managers: TaskManagers,
+    /// Until when that is believed.
+    pub until: Timestamp,
+}
+
+/// Somebody else changed the number of TaskManagers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contest {
+    /// What they changed it to.
+    pub found: TaskManagers,
+    /// How often: the first time Sluice sets its number again, the second time it stands back.
+    pub times: u32,
+    /// When this is forgotten.
+    pub until: Timestamp,
+}
+
+impl Memory {
+    /// Takes in one observation: the only way in which the memory learns from the outside.
+    pub fn note(&mut self, now: Timestamp, seen: &Observation, policy: &Policy) {
+        self.restarts.retain(|at| now < *at + HOUR);
+        self.capacity.take_if(|capacity| capacity.until <= now);
+        self.contest.take_if(|contest| contest.until <= now);
+
+        if let Some(job) = seen.flink.as_ref().and_then(|flink| flink.value.job()) {
+            if self.job.as_ref().is_some_and(|known| *known != job.id) {
+                // A job that lost its memory must not be narrowed on the memory of the old one.
+                self.history.clear();
+            }
+            self.job = Some(job.id.clone());
+        }
+        if let Ok(wanted) = wanted_by_streams(now, seen, policy) {
+            self.history.note(now, wanted.parallelism, policy.scale_down_window(), policy.staleness());
+        }
+        if let Some(change) = &mut self.change {
+            change.note(now, seen);
+            if change.replicas_set.is_some() {
+                self.set = Some(change.to.task_managers);
+            }
+        } else if let Some(pool) = &seen.pool {
+            let found = pool.value.replicas;
+            if self.set.is_some_and(|set| set != found) {
+                self.note_contest(now, found, policy);
+            }
+            self.set = Some(found);
+        }
+    }
+
+    /// Begins a change, or gives the one in flight a new target.
+    pub(crate) fn begin(&mut self, change: Change) {
+        self.changes = change.id;
+        self.change = Some(change);
+    }
+
+    /// Ends the change in flight, if there is one, and learns from how it ended.
+    pub(crate) fn end(&mut self, now: Timestamp, outcome: Outcome, seen: &Observation, policy: &Policy) {
+        let Some(change) = self.change.take() else { return };
+        if outcome == Outcome::Failed(Failure::NoLongerWanted) {
+            return; // Nothing was touched, so nothing has to cool down.
+        }
+        if change.replicas_set.is_some() {
+            self.restarts.push(now);
+        }
+        match &outcome {
+            Outcome::Limited { task_managers } => {
+                let until = now + policy.capacity_expiry();
+                self.capacity = Some(Capacity { task_managers: *task_managers, until });
+            }
+            Outcome::Failed(Failure::Contested) => {
+                if let Some(pool) = &seen.pool {
+                    self.note_contest(now, pool.value.replicas, policy);
+                    self.set = Some(pool.value.replicas);
+                }
+            }
+            Outcome::Done | Outcome::Failed(_) => {}
+        }
+        let restored = seen
+            .flink
+            .as_ref()
+            .and_then(|flink| flink.value.job()?.checkpoints.as_ref())
+            .map(|checkpoints| checkpoints.restored);
+        let restarts = restored.zip(change.restored_before).map(|(now, before)| now.saturating_sub(before));
+        self.last = Some(Ended { change, at: now, outcome, restarts });
+    }
+
+    fn note_contest(&mut self, now: Timestamp, found: TaskManagers, policy: &Policy) {
+        let times = self.contest.map_or(1, |contest| contest.times + 1);
+        self.contest = Some(Contest { found, times, until: now + policy.contest_expiry() });
+    }
+}

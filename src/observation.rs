@@ -1,0 +1,285 @@
+//! What one look at the world saw. Every reading carries its time; what could not be read is
+//! `None`, never zero.
+
+use std::{fmt, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Parallelism, Segments, Slots, TaskManagers};
+
+/// A value and when it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading<T> {
+    /// When the answer arrived.
+    pub at: Timestamp,
+    /// What it said.
+    pub value: T,
+}
+
+impl<T> Reading<T> {
+    /// How old the reading is; zero if the clock was set back meanwhile.
+    #[must_use]
+    pub fn age(&self, now: Timestamp) -> Duration {
+        Duration::try_from(now.duration_since(self.at)).unwrap_or_default()
+    }
+}
+
+/// All that is known at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// The streams that the job reads, in the order of the configuration.
+    pub streams: Vec<Stream>,
+    /// Flink's REST API.
+    pub flink: Option<Reading<Flink>>,
+    /// The owner of the TaskManagers: a Deployment or the local process pool.
+    pub pool: Option<Reading<Pool>>,
+    /// The checkpoint that the change in flight asked for; `None` when there is no such change or
+    /// Flink could not be asked.
+    pub checkpoint: Option<Operation>,
+    /// Who paused the agent, if anybody did.
+    pub paused_by: Option<String>,
+    /// Another agent holds the lead.
+    pub follower: bool,
+    /// The configuration cannot be acted on, and why.
+    pub config_problem: Option<String>,
+}
+
+/// A Pravega stream by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StreamName {
+    /// The scope the stream lives in.
+    pub scope: String,
+    /// Its name in that scope.
+    pub stream: String,
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.scope, self.stream)
+    }
+}
+
+/// One stream and its last good reading.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    /// Which stream.
+    pub name: StreamName,
+    /// Its shape, if it has ever been read.
+    pub shape: Option<Reading<StreamShape>>,
+}
+
+/// How a stream is split at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamShape {
+    /// Open segments. A sealed stream has none.
+    pub segments: Segments,
+    /// The newest epoch in which one of them was created: it rises with every scale of the stream.
+    pub epoch: u32,
+}
+
+/// What Flink's REST API says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flink {
+    /// The version of the cluster.
+    pub version: FlinkVersion,
+    /// How the JobManager gives slots to the job.
+    pub scheduler: Scheduler,
+    /// The jobs on the cluster that have not ended, or the last one if all have.
+    pub jobs: Vec<Job>,
+    /// The TaskManagers that are registered at the JobManager.
+    pub task_managers: Vec<Registered>,
+}
+
+impl Flink {
+    /// The one job of the cluster; `None` if there is none yet or more than one.
+    #[must_use]
+    pub fn job(&self) -> Option<&Job> {
+        match self.jobs.as_slice() {
+            [job] => Some(job),
+            _ => None,
+        }
+    }
+
+    /// How many TaskManagers are registered.
+    #[must_use]
+    pub fn registered(&self) -> TaskManagers {
+        TaskManagers(u32::try_from(self.task_managers.len()).unwrap_or(u32::MAX))
+    }
+
+    /// All slots of the registered TaskManagers, used or not.
+    #[must_use]
+    pub fn slots(&self) -> Slots {
+        Slots(self.task_managers.iter().map(|t| t.slots.0).sum())
+    }
+}
+
+/// Major and minor version of Flink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FlinkVersion(pub u32, pub u32);
+
+impl FlinkVersion {
+    /// Whether `POST /jobs/:id/checkpoints` exists (FLINK-27101, from 1.17 on).
+    #[must_use]
+    pub fn has_rest_checkpoints(self) -> bool {
+        self >= Self(1, 17)
+    }
+}
+
+impl fmt::Display for FlinkVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// Who decides the job's parallelism inside Flink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheduler {
+    /// `scheduler-mode: reactive`: the job takes every slot there is, by itself.
+    Reactive,
+    /// `jobmanager.scheduler: adaptive`: the job takes what its resource requirements say.
+    Adaptive,
+    /// Any other: the parallelism is fixed when the job starts.
+    Fixed,
+}
+
+/// One Flink job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The job id, 32 hexadecimal digits.
+    pub id: String,
+    /// The job's name.
+    pub name: String,
+    /// Where it is in its life.
+    pub state: JobState,
+    /// When it last came to be `RUNNING`.
+    pub running_since: Option<Timestamp>,
+    /// The widest data-parallel vertex. Vertices that can only ever run as one subtask do not count.
+    pub parallelism: Parallelism,
+    /// The least of the data-parallel vertices' max parallelism: no rescale can pass it.
+    pub max_parallelism: Parallelism,
+    /// Every subtask of every vertex runs.
+    pub all_subtasks_run: bool,
+    /// Checkpoints, if the job takes any and they could be read.
+    pub checkpoints: Option<Checkpoints>,
+    /// Records that the source has not read yet (FLIP-33 `pendingRecords`); `None` if unknown.
+    pub pending_records: Option<u64>,
+}
+
+/// Flink's `JobStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(missing_docs)]
+pub enum JobState {
+    Initializing,
+    Created,
+    Running,
+    Failing,
+    Failed,
+    Cancelling,
+    Canceled,
+    Finished,
+    Restarting,
+    Suspended,
+    Reconciling,
+    /// A state that this version of Sluice does not know.
+    Unknown,
+}
+
+impl JobState {
+    /// The job has ended, or is about to, and takes no more TaskManagers.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Failed | Self::Cancelling | Self::Canceled | Self::Finished | Self::Suspended)
+    }
+
+    /// The name that Flink gives the state.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Initializing => "INITIALIZING",
+            Self::Created => "CREATED",
+            Self::Running => "RUNNING",
+            Self::Failing => "FAILING",
+            Self::Failed => "FAILED",
+            Self::Cancelling => "CANCELLING",
+            Self::Canceled => "CANCELED",
+            Self::Finished => "FINISHED",
+            Self::Restarting => "RESTARTING",
+            Self::Suspended => "SUSPENDED",
+            Self::Reconciling => "RECONCILING",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+}
+
+/// A job's checkpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoints {
+    /// The newest one that completed. Savepoints do not count: they are not restored from after a
+    /// failure.
+    pub last_completed: Option<Checkpoint>,
+    /// How often the job went back to a checkpoint since it was submitted.
+    pub restored: u64,
+}
+
+/// A completed checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Flink's number for it.
+    pub id: u64,
+    /// When Flink triggered it.
+    pub triggered_at: Timestamp,
+}
+
+/// How an operation that was triggered over REST stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// Flink has never heard of the trigger id: it was not triggered, or the JobManager is new.
+    NotTriggered,
+    /// Flink is at it.
+    InProgress,
+    /// It completed.
+    Completed {
+        /// Flink's number for the checkpoint.
+        checkpoint: u64,
+    },
+    /// It failed. Flink reports this as `COMPLETED` with a cause.
+    Failed {
+        /// The first line of the cause.
+        cause: String,
+    },
+}
+
+/// A TaskManager as the JobManager knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registered {
+    /// `taskmanager.resource-id`.
+    pub id: String,
+    /// Its slots, used or not.
+    pub slots: Slots,
+}
+
+/// The owner of the TaskManagers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// How many are asked for.
+    pub replicas: TaskManagers,
+    /// How many run (processes alive, pods Ready). Running is not yet registered at Flink.
+    pub ready: TaskManagers,
+    /// The members by name, where the owner lets Sluice choose among them.
+    pub members: Vec<Member>,
+    /// Another autoscaler that acts on the same owner, as `Kind/name`.
+    pub other_autoscaler: Option<String>,
+}
+
+/// One TaskManager of the pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its name, which is also its `taskmanager.resource-id`.
+    pub id: String,
+    /// When it was started.
+    pub started_at: Timestamp,
+}

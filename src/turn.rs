@@ -1,0 +1,59 @@
+//! One whole pass: take in an observation, decide, and name the next step. What the agent adds to
+//! this is I/O.
+
+use jiff::Timestamp;
+
+use crate::{
+    change::{Asked, Ended, Failure, Outcome},
+    decide::decide,
+    decision::{Decision, Hold},
+    memory::Memory,
+    observation::Observation,
+    policy::Policy,
+    step::{Step, next_step},
+};
+
+/// What one pass came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The decision.
+    pub decision: Decision,
+    /// The step to carry out now, after the memory has been saved.
+    pub step: Option<Step>,
+    /// A change that ended in this pass.
+    pub ended: Option<Ended>,
+}
+
+/// Takes in `seen`, decides, and moves the change in flight on by one step.
+///
+/// `memory` holds afterwards what must be saved before the step is carried out; an agent that dies
+/// in between repeats the step, and every step may be repeated.
+#[must_use]
+pub fn turn(now: Timestamp, seen: &Observation, memory: &mut Memory, policy: &Policy) -> Turn {
+    memory.note(now, seen, policy);
+    let decision = decide(now, seen, memory, policy);
+    match &decision {
+        Decision::Start(change) | Decision::Retarget(change) => memory.begin(change.clone()),
+        Decision::Abandon(_) => memory.end(now, Outcome::Failed(Failure::NoLongerWanted), seen, policy),
+        Decision::Hold(Hold::RescaleInFlight { .. }) => {}
+        Decision::Hold(_) => return Turn { decision, step: None, ended: None },
+    }
+    let Some(change) = &mut memory.change else {
+        return Turn { decision, step: None, ended: None };
+    };
+    let step = next_step(now, seen, change, policy);
+    let ended = match &step {
+        Step::TriggerCheckpoint { attempt } => {
+            if change.asked.is_none_or(|asked| asked.attempt != *attempt) {
+                change.asked = Some(Asked { attempt: *attempt, at: now, completed: None });
+            }
+            None
+        }
+        Step::End(outcome) => {
+            memory.end(now, outcome.clone(), seen, policy);
+            memory.last.clone()
+        }
+        Step::Wait(_) | Step::SetReplicas { .. } => None,
+    };
+    Turn { decision, step: Some(step), ended }
+}
