@@ -133,6 +133,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every name that [`Outcome::as_str`] can give.
+    pub const LABELS: [&str; 9] = [
+        "done",
+        "limited",
+        "checkpoint_failed",
+        "checkpoint_timed_out",
+        "replicas_not_set",
+        "not_running",
+        "job_replaced",
+        "job_over",
+        "contested",
+    ];
+
     /// The name in logs and metrics.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

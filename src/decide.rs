@@ -122,6 +122,15 @@ pub(crate) fn wanted_by_streams(now: Timestamp, seen: &Observation, policy: &Pol
     Ok(Demand { segments: total, parallelism: policy.ratio().of(total) })
 }
 
+/// The width that the streams ask for now, within all bounds; `None` while they or the job are not
+/// known. What is shown beside a decision.
+#[must_use]
+pub fn wanted(now: Timestamp, seen: &Observation, memory: &Memory, policy: &Policy) -> Option<Wanted> {
+    let demand = wanted_by_streams(now, seen, policy).ok()?;
+    let job = seen.flink.as_ref()?.value.job()?;
+    Some(bounded(demand.parallelism, policy, job, memory))
+}
+
 fn fresh<'a, T>(
     now: Timestamp,
     reading: Option<&'a Reading<T>>,

@@ -214,7 +214,8 @@ fn an_agent_killed_at_any_step_is_continued_by_the_next() {
                 let mut calls = 0;
                 for _ in 0..400 {
                     let turn = agent.decide(&mut world);
-                    let call = turn.step.filter(|s| matches!(s, Step::TriggerCheckpoint { .. } | Step::SetReplicas { .. }));
+                    let call =
+                        turn.step.filter(|s| matches!(s, Step::TriggerCheckpoint { .. } | Step::SetReplicas { .. }));
                     if let Some(step) = &call {
                         let killed = calls == n;
                         calls += 1;

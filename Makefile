@@ -1,0 +1,68 @@
+# The one door: people and CI call the same targets.
+#
+#   make demo    a real Pravega stream changes its segments, a real Flink job follows it
+#   make test    all tests, with the real Pravega and Flink of the lab
+#   make check   formatting, lints, purity of the core, generated docs
+#   make bench   the figures of README.md, measured again
+#   make docs    regenerate docs/cli.md and docs/metrics.md
+#   make fetch   fill the caches: jars and Flink distributions, from package registries
+
+FLINK        ?= 1.20.5
+FLINK_MATRIX ?= 1.17.2 1.20.5 2.3.0
+CARGO        ?= cargo
+MVN          ?= mvn -B -ntp -q
+JOB          := jobmanager/job
+JOB_SOURCES  := $(JOB)/pom.xml $(shell find $(JOB)/src -type f 2>/dev/null)
+LAB          := target/debug/lab
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit test-lab check bench docs fetch bins jobs clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+bins:
+	$(CARGO) build --workspace --bins
+
+# The job's jar, compiled and unit-tested against one version of Flink.
+$(JOB)/target/flink-%/busy-reader.jar: $(JOB_SOURCES)
+	$(MVN) -f $(JOB) -Dflink.version=$* package
+
+jobs: $(FLINK_MATRIX:%=$(JOB)/target/flink-%/busy-reader.jar)
+
+fetch: bins
+	$(LAB) fetch --flink $(FLINK)
+
+demo: bins $(JOB)/target/flink-$(FLINK)/busy-reader.jar
+	$(LAB) demo --flink $(FLINK) $(DEMO)
+
+test: check test-unit test-lab
+
+test-unit:
+	$(CARGO) test --workspace
+
+# The lab tests start real services; one after the other, since they share two cores.
+test-lab: bins jobs
+	$(LAB) fetch $(FLINK_MATRIX:%=--flink %)
+	$(CARGO) test -p sluice-lab -p data-generator -- --ignored --test-threads=1
+	$(CARGO) test -p sluice-e2e --test lab -- --ignored
+
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@echo 'the core stays pure:'
+	@! $(CARGO) tree -p sluice-core -e normal | grep -E ' (tokio|kube|reqwest|hyper|tonic|tracing) ' \
+	  || { echo 'sluice-core must not depend on async or I/O crates'; exit 1; }
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --offline check bans licenses sources; \
+	  else echo 'cargo-deny is not installed: deny.toml was not checked (cargo install cargo-deny)'; fi
+
+bench: jobs
+	$(CARGO) build --release --workspace --bins
+	$(CARGO) bench -p sluice-e2e
+
+docs:
+	SLUICE_UPDATE_DOCS=1 $(CARGO) test -p sluice --test docs
+
+clean:
+	$(CARGO) clean
+	rm -rf $(JOB)/target out

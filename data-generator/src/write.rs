@@ -1,0 +1,198 @@
+//! `write`, from the plan to the summary: read [`run`] first.
+
+mod outlet;
+mod progress;
+mod routing;
+mod stall;
+mod summary;
+mod tally;
+mod window;
+mod writer;
+
+pub use routing::Routing;
+
+use crate::args::ProgressMode;
+use crate::clock;
+use crate::console;
+use crate::event::EventSize;
+use crate::exit::Failure;
+use crate::pace::Limits;
+use crate::pravega::{ClientRuntime, Session, SessionOptions};
+use crate::shape::Shape;
+use crate::signals::Signals;
+use crate::stream::{Found, StreamPlan};
+use outlet::PravegaOutlet;
+use progress::Progress;
+use stall::StallWatch;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use summary::{Ending, Summary};
+use tally::{Tally, no_latencies};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use writer::{Ended, Start, Writer};
+
+/// Everything `write` needs to know, checked.
+pub struct WritePlan {
+    /// Which Pravega, and as whom.
+    pub session: SessionOptions,
+    /// Which stream.
+    pub stream: StreamPlan,
+    /// Which load.
+    pub shape: Arc<Shape>,
+    /// Where the load ends early.
+    pub limits: Limits,
+    /// How many writers share it.
+    pub writers: u32,
+    /// Id of the first.
+    pub first_writer: u32,
+    /// Size of each event.
+    pub event_size: EventSize,
+    /// How events choose their segment.
+    pub routing: Routing,
+    /// Events that a writer may have unacknowledged.
+    pub window: u32,
+    /// How long an event may stay unacknowledged.
+    pub give_up_after: Duration,
+    /// How long to wait for acknowledgements after a signal.
+    pub flush_timeout: Duration,
+    /// How to show progress.
+    pub progress: ProgressMode,
+    /// Where to put the summary as JSON.
+    pub summary: Option<PathBuf>,
+}
+
+/// Runs the whole command: connect, see to the stream, write, report.
+pub(crate) async fn run(plan: WritePlan, client: &ClientRuntime) -> Result<(), Failure> {
+    let internal = |error: &dyn std::fmt::Display| Failure::Internal(error.to_string());
+    let mut signals = Signals::listen().map_err(|error| internal(&error))?;
+    let plan = Arc::new(plan);
+    let session = tokio::select! {
+        session = prepare(&plan, client) => Arc::new(session?),
+        _ = signals.next() => return Err(Failure::Interrupted),
+    };
+
+    let latencies = no_latencies().map_err(|error| internal(&error))?;
+    let tallies: Vec<Arc<Tally>> = (0..plan.writers).map(|_| Arc::new(Tally::new(latencies.clone()))).collect();
+    let start = Start { steady: clock::now(), wall: clock::wall() };
+    let mut progress = Progress::new(&plan, &tallies, start, latencies);
+    let ending = write(&plan, &session, &tallies, start, &mut progress, &mut signals).await;
+    let latencies = progress.into_latencies();
+
+    let summary = Summary::new(&plan, &tallies, start, &latencies, &ending);
+    let for_programs = plan.progress == ProgressMode::Json;
+    console::text(&summary.text(), for_programs);
+    if for_programs {
+        console::json_line(&summary);
+    }
+    if let Some(path) = &plan.summary {
+        summary.save(path).map_err(|source| Failure::Summary { path: path.clone(), source })?;
+    }
+    conclude(&tallies, ending)
+}
+
+/// Opens the session and sees to the stream.
+async fn prepare(plan: &WritePlan, client: &ClientRuntime) -> Result<Session, Failure> {
+    let session = Session::open(plan.session.clone(), client).await?;
+    let name = plan.stream.scoped();
+    match plan.stream.ensure(&session).await? {
+        Found::Created => tracing::info!("created {name}: {}", plan.stream),
+        Found::Existing { policies, as_asked: true } => tracing::info!("{name} exists: {policies}"),
+        Found::Existing { policies, .. } => {
+            tracing::warn!("{name} exists with {policies}; left as it is (the flags ask for {})", plan.stream);
+        }
+    }
+    tracing::info!(
+        "writing {} with {} writer(s), {} bytes an event",
+        plan.shape,
+        plan.writers,
+        plan.event_size.bytes()
+    );
+    Ok(session)
+}
+
+/// Runs the writers until all have ended: with their schedule, after a signal, or because one failed.
+async fn write(
+    plan: &Arc<WritePlan>,
+    session: &Arc<Session>,
+    tallies: &[Arc<Tally>],
+    start: Start,
+    progress: &mut Progress,
+    signals: &mut Signals,
+) -> Ending {
+    let stop = watch::Sender::new(false);
+    let mut writers = JoinSet::new();
+    for (index, tally) in (0..plan.writers).zip(tallies) {
+        let outlet = PravegaOutlet::new(session, plan.stream.scoped());
+        let writer = Writer::new(index, plan, outlet, tally, start, stop.subscribe());
+        writers.spawn(writer.run());
+    }
+    let mut stall = StallWatch::new(Arc::clone(session), plan.stream.scoped(), plan.give_up_after);
+    let mut second = interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    second.tick().await;
+
+    let mut ended: Vec<Ended> = Vec::new();
+    let mut errors: Vec<String> = Vec::new();
+    let mut stopped = None;
+    let mut left = false;
+    loop {
+        tokio::select! {
+            outcome = writers.join_next() => {
+                let error = match outcome {
+                    None => break,
+                    Some(Ok(writer)) => {
+                        let error = writer.error.as_ref().map(ToString::to_string);
+                        ended.push(writer);
+                        error
+                    }
+                    Some(Err(join)) if join.is_cancelled() => None,
+                    Some(Err(join)) => Some(format!("a writer ended by a fault in this program: {join}")),
+                };
+                if let Some(error) = error {
+                    tracing::error!("{error}");
+                    errors.push(error);
+                    // The load is no longer the one asked for; the others finish what they began.
+                    stop.send_replace(true);
+                }
+            }
+            _ = second.tick() => {
+                let now = clock::now();
+                progress.sample(now, *stop.borrow());
+                stall.observe(now, progress.waiting(now));
+            }
+            name = signals.next() => {
+                if stopped.is_some() {
+                    errors.push(format!("{name} again: left without waiting for acknowledgements"));
+                    left = true;
+                    writers.abort_all();
+                } else {
+                    stopped = Some(start.elapsed(clock::now()));
+                    tracing::info!(
+                        "{name}: no more events; waiting up to {:?} for acknowledgements",
+                        plan.flush_timeout
+                    );
+                    stop.send_replace(true);
+                }
+            }
+        }
+    }
+    let now = clock::now();
+    Ending { now, stopped, left, writers: ended, errors }
+}
+
+/// The exit: well only if every event written was acknowledged.
+fn conclude(tallies: &[Arc<Tally>], ending: Ending) -> Result<(), Failure> {
+    let written: u64 = tallies.iter().map(|tally| tally.written.load(Relaxed)).sum();
+    let acknowledged: u64 = tallies.iter().map(|tally| tally.acknowledged.load(Relaxed)).sum();
+    let failed = written - acknowledged;
+    match ending.errors.into_iter().next() {
+        _ if ending.left => Err(Failure::Interrupted),
+        _ if failed > 0 => Err(Failure::Lost { failed }),
+        Some(error) => Err(Failure::Internal(error)),
+        None => Ok(()),
+    }
+}

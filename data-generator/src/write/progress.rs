@@ -1,0 +1,169 @@
+//! Progress while the writers run: one sample a second, shown in the way that was asked for.
+
+use super::WritePlan;
+use super::tally::{Latencies, Tally};
+use super::writer::Start;
+use crate::args::ProgressMode;
+use crate::console;
+use serde::Serialize;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Samples between two log lines in plain mode.
+const PLAIN_EVERY: u64 = 10;
+
+/// What is known at one moment, over all writers.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Sample {
+    kind: &'static str,
+    /// Wall clock.
+    time: String,
+    /// Seconds since the start.
+    seconds: f64,
+    /// Events per second that the shape wants now.
+    wanted_rate: f64,
+    /// Events per second acknowledged since the sample before.
+    rate: f64,
+    written: u64,
+    acknowledged: u64,
+    outstanding: u64,
+    retries: u64,
+    failed: u64,
+    /// How far the writer that is furthest behind is behind.
+    lag_seconds: f64,
+    max_lag_seconds: f64,
+    /// From the intended time to the acknowledgement, since the sample before; absent when nothing
+    /// was acknowledged.
+    ack_p50_ms: Option<f64>,
+    ack_p99_ms: Option<f64>,
+}
+
+/// Takes and shows samples, and adds up the latencies.
+pub(super) struct Progress {
+    plan: Arc<WritePlan>,
+    tallies: Vec<Arc<Tally>>,
+    start: Start,
+    mode: ProgressMode,
+    latencies: Latencies,
+    last: (Duration, u64),
+    samples: u64,
+}
+
+impl Progress {
+    pub(super) fn new(plan: &Arc<WritePlan>, tallies: &[Arc<Tally>], start: Start, latencies: Latencies) -> Self {
+        let mode = match plan.progress {
+            ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Live,
+            ProgressMode::Auto => ProgressMode::Plain,
+            mode => mode,
+        };
+        Self {
+            plan: Arc::clone(plan),
+            tallies: tallies.to_vec(),
+            start,
+            mode,
+            latencies,
+            last: (Duration::ZERO, 0),
+            samples: 0,
+        }
+    }
+
+    /// Takes a sample and shows it. `stopping`: nothing is wanted any more.
+    pub(super) fn sample(&mut self, now: Instant, stopping: bool) {
+        let sample = self.take(now, stopping);
+        self.samples += 1;
+        match self.mode {
+            ProgressMode::Live => console::live_line(&sample.line()),
+            ProgressMode::Json => console::json_line(&sample),
+            ProgressMode::Plain if self.samples.is_multiple_of(PLAIN_EVERY) => {
+                tracing::info!("{}", sample.line());
+            }
+            _ => {}
+        }
+    }
+
+    /// The longest wait for an acknowledgement, over all writers.
+    pub(super) fn waiting(&self, now: Instant) -> Duration {
+        let elapsed = self.start.elapsed(now);
+        let waits = self.tallies.iter().map(|tally| tally.waiting(elapsed));
+        waits.max().unwrap_or_default()
+    }
+
+    /// Every latency of the run, once the writers are done.
+    pub(super) fn into_latencies(mut self) -> Latencies {
+        self.collect_latencies();
+        if self.mode == ProgressMode::Live {
+            console::end_live_line();
+        }
+        self.latencies
+    }
+
+    fn take(&mut self, now: Instant, stopping: bool) -> Sample {
+        let elapsed = self.start.elapsed(now);
+        let sum = |of: fn(&Tally) -> u64| self.tallies.iter().map(|tally| of(tally)).sum::<u64>();
+        // Acknowledged before written: a writer that is quicker than we are must not seem to have
+        // more of the former.
+        let acknowledged = sum(|tally| tally.acknowledged.load(Relaxed));
+        let written = sum(|tally| tally.written.load(Relaxed));
+        let retries = sum(|tally| tally.retries.load(Relaxed));
+        let failed = sum(|tally| tally.failed.load(Relaxed));
+        let lag = self.tallies.iter().map(|tally| tally.lag(elapsed)).max();
+        let max_lag = self.tallies.iter().map(|tally| tally.max_lag()).max();
+        let lag = lag.unwrap_or_default();
+        let recent = self.collect_latencies();
+        let over = stopping || (self.plan.limits.end(&self.plan.shape)).is_some_and(|end| elapsed >= end);
+        let (last_elapsed, last_acknowledged) = self.last;
+        self.last = (elapsed, acknowledged);
+        let seconds = elapsed.saturating_sub(last_elapsed).as_secs_f64();
+        let percentile = |quantile: f64| (!recent.is_empty()).then(|| recent.value_at_quantile(quantile) as f64 / 1e3);
+        Sample {
+            kind: "progress",
+            time: format!("{:.3}", self.start.wall_at(now)),
+            seconds: round(elapsed.as_secs_f64()),
+            wanted_rate: if over { 0.0 } else { round(self.plan.shape.rate(elapsed)) },
+            rate: if seconds > 0.0 { round((acknowledged - last_acknowledged) as f64 / seconds) } else { 0.0 },
+            written,
+            acknowledged,
+            outstanding: written - acknowledged,
+            retries,
+            failed,
+            lag_seconds: round(lag.as_secs_f64()),
+            max_lag_seconds: round(max_lag.unwrap_or_default().max(lag).as_secs_f64()),
+            ack_p50_ms: percentile(0.5),
+            ack_p99_ms: percentile(0.99),
+        }
+    }
+
+    /// Adds what the writers measured since the last time to the total, and returns it.
+    fn collect_latencies(&mut self) -> Latencies {
+        let mut recent = Latencies::new_from(&self.latencies);
+        for tally in &self.tallies {
+            // Same bounds on both sides, so nothing can fall outside them.
+            let _ = recent.add(tally.take_latencies());
+        }
+        let _ = self.latencies.add(&recent);
+        recent
+    }
+}
+
+impl Sample {
+    fn line(&self) -> String {
+        let p99 = self.ack_p99_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0} ms"));
+        let trouble = if self.retries + self.failed > 0 {
+            format!(", {} retries, {} failed", self.retries, self.failed)
+        } else {
+            String::new()
+        };
+        format!(
+            "{:.0} s: wanted {:.0}/s, got {:.0}/s, {} acknowledged, {} outstanding, lag {:.1} s, ack p99 {p99}{trouble}",
+            self.seconds, self.wanted_rate, self.rate, self.acknowledged, self.outstanding, self.lag_seconds,
+        )
+    }
+}
+
+/// Three digits after the point are enough to read, for people and programs.
+pub(super) fn round(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}

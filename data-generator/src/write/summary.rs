@@ -1,0 +1,244 @@
+//! What a run came to, as text and as JSON.
+
+use super::WritePlan;
+use super::progress::round;
+use super::tally::{Latencies, Tally};
+use super::writer::{Ended, Start};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use std::{fs, io};
+use tokio::time::Instant;
+
+/// Runs of missing events that the text shows for each writer; the JSON has them all.
+const RUNS_SHOWN: usize = 5;
+
+/// A run, from its start to the last acknowledgement.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Summary {
+    kind: &'static str,
+    controller: String,
+    scope: String,
+    stream: String,
+    shape: String,
+    event_bytes: usize,
+    started: String,
+    ended: String,
+    /// From the start to the last acknowledgement.
+    seconds: f64,
+    /// What ended it: `schedule`, `signal` or `failure`.
+    ended_by: &'static str,
+    /// The failures, one line each; empty when all is well.
+    errors: Vec<String>,
+    /// Events that were due in the time the run lasted.
+    due: u64,
+    written: u64,
+    acknowledged: u64,
+    /// Events sent a second time because the outcome of the first was unknown: each may be in the
+    /// stream twice.
+    retries: u64,
+    failed: u64,
+    /// Events per second that were due.
+    wanted_rate: f64,
+    /// Events per second from the start to the last one sent, acknowledged in the end.
+    rate: f64,
+    max_lag_seconds: f64,
+    /// From the intended time to the acknowledgement; absent when nothing was acknowledged.
+    ack_latency_ms: Option<LatencySummary>,
+    writers: Vec<WriterSummary>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct LatencySummary {
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    p999: f64,
+    max: f64,
+}
+
+/// One writer. With `acknowledged == written` the events 0 to `written - 1` are in the stream.
+#[derive(Clone, Debug, Serialize)]
+struct WriterSummary {
+    writer: u32,
+    written: u64,
+    acknowledged: u64,
+    retries: u64,
+    failed: u64,
+    max_lag_seconds: f64,
+    /// First and last sequence number of each run of events whose acknowledgement did not come: they
+    /// may be in the stream or not.
+    unacknowledged: Vec<[u64; 2]>,
+}
+
+/// How the run ended, as the flow of `write` knows it.
+pub(super) struct Ending {
+    pub(super) now: Instant,
+    /// When a signal asked to stop, after the start.
+    pub(super) stopped: Option<Duration>,
+    /// Whether a second signal cut the wait for acknowledgements short.
+    pub(super) left: bool,
+    pub(super) writers: Vec<Ended>,
+    pub(super) errors: Vec<String>,
+}
+
+impl Summary {
+    pub(super) fn new(
+        plan: &WritePlan,
+        tallies: &[Arc<Tally>],
+        start: Start,
+        latencies: &Latencies,
+        ending: &Ending,
+    ) -> Self {
+        let writers: Vec<WriterSummary> = (plan.first_writer..)
+            .zip(tallies)
+            .map(|(writer, tally)| WriterSummary::new(writer, tally, &ending.writers))
+            .collect();
+        let sum = |of: fn(&WriterSummary) -> u64| writers.iter().map(of).sum::<u64>();
+        let elapsed = start.elapsed(ending.now);
+        let stopped = ending.stopped.unwrap_or(elapsed);
+        let end = plan.limits.end(&plan.shape).map_or(stopped, |end| end.min(stopped));
+        let due = plan.limits.due_before(&plan.shape, end);
+        let last_sent = tallies.iter().map(|tally| tally.last_sent()).max();
+        let max_lag = tallies.iter().map(|tally| tally.max_lag()).max();
+        let sending = end.max(last_sent.unwrap_or_default());
+        let acknowledged = sum(|writer| writer.acknowledged);
+        Self {
+            kind: "summary",
+            controller: plan.session.controllers.to_string(),
+            scope: plan.stream.scope.clone(),
+            stream: plan.stream.stream.clone(),
+            shape: plan.shape.to_string(),
+            event_bytes: plan.event_size.bytes(),
+            started: format!("{:.3}", start.wall),
+            ended: format!("{:.3}", start.wall_at(ending.now)),
+            seconds: round(elapsed.as_secs_f64()),
+            ended_by: match (ending.errors.is_empty(), ending.stopped) {
+                (false, _) => "failure",
+                (true, Some(_)) => "signal",
+                (true, None) => "schedule",
+            },
+            errors: ending.errors.clone(),
+            due,
+            written: sum(|writer| writer.written),
+            acknowledged,
+            retries: sum(|writer| writer.retries),
+            failed: sum(|writer| writer.failed),
+            wanted_rate: per_second(due, end),
+            rate: per_second(acknowledged, sending),
+            max_lag_seconds: round(max_lag.unwrap_or_default().as_secs_f64()),
+            ack_latency_ms: LatencySummary::new(latencies),
+            writers,
+        }
+    }
+
+    /// Writes the JSON to a file, whole or not at all.
+    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".part");
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        fs::write(&beside, json)?;
+        fs::rename(&beside, path)
+    }
+
+    /// For people.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{} of {} events acknowledged by {}/{} in {:.1} s; ended by {}",
+            self.acknowledged, self.written, self.scope, self.stream, self.seconds, self.ended_by
+        );
+        let _ = writeln!(
+            text,
+            "  rate     wanted {:.1}/s, got {:.1}/s; furthest behind {:.3} s",
+            self.wanted_rate, self.rate, self.max_lag_seconds
+        );
+        if let Some(latency) = &self.ack_latency_ms {
+            let _ = writeln!(
+                text,
+                "  latency  from intended time to acknowledgement: p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, max {:.1} ms",
+                latency.p50, latency.p90, latency.p99, latency.p999, latency.max
+            );
+        }
+        let _ = write!(text, "  retries  {}, failed {}", self.retries, self.failed);
+        let note = if self.retries > 0 { " (a retried event may be in the stream twice)" } else { "" };
+        let _ = writeln!(text, "{note}");
+        for writer in &self.writers {
+            let _ = writeln!(text, "  {}", writer.text());
+        }
+        for error in &self.errors {
+            let _ = writeln!(text, "  error    {error}");
+        }
+        text
+    }
+}
+
+impl WriterSummary {
+    fn new(writer: u32, tally: &Tally, ended: &[Ended]) -> Self {
+        let written = tally.written.load(Relaxed);
+        let acknowledged = tally.acknowledged.load(Relaxed);
+        let runs = ended
+            .iter()
+            .find(|ended| ended.writer == writer)
+            .map(|ended| ended.unacknowledged.as_slice())
+            .unwrap_or_default();
+        Self {
+            writer,
+            written,
+            acknowledged,
+            retries: tally.retries.load(Relaxed),
+            failed: written - acknowledged,
+            max_lag_seconds: round(tally.max_lag().as_secs_f64()),
+            unacknowledged: runs.iter().map(|run| [*run.start(), *run.end()]).collect(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let writer = self.writer;
+        if self.failed == 0 {
+            return match self.written.checked_sub(1) {
+                Some(last) => format!("writer {writer} events {writer}.0 to {writer}.{last} acknowledged"),
+                None => format!("writer {writer} no events"),
+            };
+        }
+        let runs: Vec<String> =
+            self.unacknowledged.iter().take(RUNS_SHOWN).map(|[first, last]| range(*first..=*last)).collect();
+        let more = self.unacknowledged.len().saturating_sub(RUNS_SHOWN);
+        let more = if more > 0 { format!(" and {more} more runs") } else { String::new() };
+        format!(
+            "writer {writer} {} of {} events acknowledged; not: {}{more}",
+            self.acknowledged,
+            self.written,
+            runs.join(", "),
+        )
+    }
+}
+
+impl LatencySummary {
+    fn new(latencies: &Latencies) -> Option<Self> {
+        let ms = |us: u64| us as f64 / 1e3;
+        (!latencies.is_empty()).then(|| Self {
+            p50: ms(latencies.value_at_quantile(0.5)),
+            p90: ms(latencies.value_at_quantile(0.9)),
+            p99: ms(latencies.value_at_quantile(0.99)),
+            p999: ms(latencies.value_at_quantile(0.999)),
+            max: ms(latencies.max()),
+        })
+    }
+}
+
+fn per_second(events: u64, time: Duration) -> f64 {
+    let seconds = time.as_secs_f64();
+    if seconds > 0.0 { round(events as f64 / seconds) } else { 0.0 }
+}
+
+fn range(run: RangeInclusive<u64>) -> String {
+    if run.start() == run.end() { run.start().to_string() } else { format!("{} to {}", run.start(), run.end()) }
+}

@@ -1,0 +1,147 @@
+//! `lab up`: everything in the foreground until Ctrl-C.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::bail;
+
+use super::commands::Interrupted;
+use super::up_args::{FlinkArgs, UpArgs};
+use crate::flink::{BusyReader, Flink, Job};
+use crate::{AutoScale, Pravega, RunDir, Scaling};
+
+/// How often a lab in the foreground looks whether all its processes still run.
+const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
+
+/// Starts what was asked for, prints where it is, and stops it at the first signal.
+pub(super) async fn up(args: UpArgs) -> anyhow::Result<()> {
+    let run = match &args.run {
+        Some(path) => RunDir::at(path)?,
+        None => RunDir::fresh()?,
+    };
+    if let Some(base) = args.port_base {
+        run.set_port_base(base)?;
+    }
+    // A signal while it starts drops what is half started, which kills it.
+    let mut interrupted = Interrupted::listen()?;
+    let mut lab = tokio::select! {
+        started = Lab::start(&run, &args) => started?,
+        () = interrupted.wait() => {
+            run.passed();
+            bail!("interrupted");
+        }
+    };
+    lab.print_addresses(&run);
+    let ended = loop {
+        tokio::select! {
+            () = interrupted.wait() => break Ok(()),
+            () = tokio::time::sleep(BETWEEN_CHECKS) => if let Err(error) = lab.check() {
+                break Err(error);
+            },
+        }
+    };
+    eprintln!("stopping; a second signal kills");
+    tokio::select! {
+        stopped = lab.stop() => stopped?,
+        () = interrupted.wait() => {}
+    }
+    ended?;
+    run.passed();
+    Ok(())
+}
+
+/// What `lab up` runs.
+struct Lab {
+    flink: Option<Flink>,
+    pravega: Pravega,
+}
+
+impl Lab {
+    async fn start(run: &RunDir, args: &UpArgs) -> anyhow::Result<Self> {
+        let mut builder = Pravega::builder(run)
+            .controllers(args.controllers.into())
+            .bookies(args.bookies.into())
+            .metrics(args.metrics)
+            .auto_scale(if args.stock_auto_scale { AutoScale::stock() } else { AutoScale::quick() });
+        if let Some(port) = args.controller_port {
+            builder = builder.controller_port(port);
+        }
+        let pravega = builder.start().await?;
+        let flink = match &args.flink.flink {
+            Some(version) => Some(start_flink(run, version, &args.flink, &pravega).await?),
+            None => None,
+        };
+        Ok(Self { flink, pravega })
+    }
+
+    fn check(&mut self) -> anyhow::Result<()> {
+        self.pravega.check()?;
+        self.flink.iter_mut().try_for_each(Flink::check)?;
+        Ok(())
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        if let Some(flink) = self.flink {
+            flink.stop().await;
+        }
+        self.pravega.stop().await?;
+        Ok(())
+    }
+
+    fn print_addresses(&self, run: &RunDir) {
+        println!("run folder        {}", run.path().display());
+        println!("logs              {}", run.logs().display());
+        let processes = self.pravega.running().into_iter().chain(self.flink.iter().flat_map(Flink::running));
+        for (name, pid) in processes {
+            println!("{name:<17} pid {pid}");
+        }
+        for (index, (grpc, rest)) in self.pravega.controllers().iter().zip(self.pravega.rest_urls()).enumerate() {
+            println!("controller-{:<6} {grpc}, REST {rest}/v1/scopes", index + 1);
+        }
+        println!("export SLUICE_PRAVEGA_CONTROLLER={}", self.pravega.controller_uri());
+        if let Some(flink) = &self.flink {
+            println!("jobmanager        {}, job {}", flink.rest_url(), flink.job_id());
+            println!("TaskManagers      SLUICE_TASK_MANAGER_ID=tm-1 {}", flink.task_manager_script().display());
+            println!("export SLUICE_FLINK_REST={}", flink.rest_url());
+        }
+        println!("ready; Ctrl-C stops everything");
+    }
+}
+
+async fn start_flink(run: &RunDir, version: &str, args: &FlinkArgs, pravega: &Pravega) -> anyhow::Result<Flink> {
+    let mut builder = Flink::builder(run, version).mode(args.mode.into()).job(job(version, args, pravega).await?);
+    if let Some(port) = args.rest_port {
+        builder = builder.rest_port(port);
+    }
+    if args.stock_flink_timeouts {
+        builder = builder.stock_timeouts();
+    }
+    for (name, value) in &args.options {
+        builder = builder.option(name, value);
+    }
+    let mut flink = builder.start().await?;
+    for number in 1..=args.task_managers {
+        flink.start_task_manager(&format!("tm-{number}"))?;
+    }
+    Ok(flink)
+}
+
+/// The job that the arguments ask for; its stream is created if it is not there.
+async fn job(version: &str, args: &FlinkArgs, pravega: &Pravega) -> anyhow::Result<Job> {
+    if let (Some(jar), Some(main)) = (&args.job_jar, &args.job_class) {
+        return Ok(Job { jar: jar.clone(), main: main.clone(), args: args.job_args.clone() });
+    }
+    let Some(name) = &args.stream else {
+        bail!("--flink needs a job: give --stream SCOPE/STREAM for the busy reader, or --job-jar and --job-class");
+    };
+    pravega.admin().create_stream(&name.scope, &name.stream, Scaling::fixed(1)).await?;
+    let reader = BusyReader {
+        jar: BusyReader::jar_in(Path::new("."), version.parse()?).canonicalize().unwrap_or_default(),
+        controller: pravega.controller_uri(),
+        scope: name.scope.clone(),
+        stream: name.stream.clone(),
+        iterations: args.iterations,
+        ledger: None,
+    };
+    Ok(reader.into())
+}

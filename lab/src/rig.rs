@@ -1,0 +1,26 @@
+//! What stands around the real services in the demo and the tests: the agent and the generator as
+//! processes, and the ledger that proves what the job counted.
+
+pub mod agent;
+pub mod generator;
+pub mod ledger;
+pub mod proxy;
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+pub use agent::{Agent, AgentPlan, Look};
+pub use generator::{Generator, Load, Written};
+pub use ledger::{Ledger, Proof};
+pub use proxy::Proxy;
+
+/// A binary of this workspace, beside the program that asks (tests live one folder below).
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let me = env::current_exe().context("where this program is")?;
+    let beside = me.parent().map(|folder| folder.join(name));
+    let above = me.parent().and_then(|folder| folder.parent()).map(|folder| folder.join(name));
+    let found = [beside, above].into_iter().flatten().find(|path| path.is_file());
+    found.with_context(|| format!("{name} is not built: run `cargo build --workspace --bins`"))
+}

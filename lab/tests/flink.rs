@@ -1,0 +1,59 @@
+//! The lab's own Flink, with the busy reader on a real stream. Needs the job's jar: `make job`.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use sluice_lab::{BusyReader, Flink, Mode, Pravega, RunDir, Scaling, pid_file};
+
+const VERSION: &str = "1.20.5";
+const LIMIT: Duration = Duration::from_mins(2);
+
+#[tokio::test]
+#[ignore = "starts real Pravega and Flink"]
+async fn a_reactive_job_takes_what_the_lab_and_others_start() -> anyhow::Result<()> {
+    let run = RunDir::fresh()?;
+    let pravega = Pravega::builder(&run).start().await?;
+    pravega.admin().create_stream("dna", "load", Scaling::fixed(2)).await?;
+    let reader = BusyReader {
+        jar: BusyReader::jar_in(Path::new("..").canonicalize()?.as_path(), VERSION.parse()?),
+        controller: pravega.controller_uri(),
+        scope: "dna".into(),
+        stream: "load".into(),
+        iterations: 1,
+        ledger: None,
+    };
+    let mut flink = Flink::builder(&run, VERSION)
+        .mode(Mode::Reactive)
+        .job(reader)
+        .checkpoint_interval(Duration::from_secs(1))
+        .start()
+        .await?;
+    flink.start_task_manager("tm-1")?;
+    flink.wait_running(1, LIMIT).await?;
+    flink.wait_checkpoint(LIMIT).await?;
+
+    // As the agent would do it: with the script, and not as a child of the lab.
+    let mut foreign = Command::new(flink.task_manager_script()).env("SLUICE_TASK_MANAGER_ID", "tm-2").spawn()?;
+    flink.wait_running(2, LIMIT).await?;
+    let mut ids: Vec<String> = flink.task_managers().await?.into_iter().map(|manager| manager.id).collect();
+    ids.sort();
+    assert_eq!(ids, ["tm-1", "tm-2"]);
+
+    assert!(flink.kill_task_manager("tm-1"));
+    flink.wait_running(1, LIMIT).await?;
+
+    let first_job = flink.job_id().to_owned();
+    flink.kill_job_manager();
+    flink.start_job_manager().await?;
+    assert_ne!(flink.job_id(), first_job);
+    flink.wait_running(1, LIMIT).await?;
+
+    flink.stop().await;
+    pravega.stop().await?;
+    assert_eq!(pid_file::leftovers(&run.pids()).len(), 1, "only the one that others started");
+    run.passed();
+    drop(run);
+    assert!(!foreign.wait()?.success(), "it was stopped with the run");
+    Ok(())
+}

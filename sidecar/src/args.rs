@@ -1,0 +1,399 @@
+//! Flags and their env twins: raw text in, checked configuration out.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use sluice_core::{Combine, Policy, PolicyError, PolicyOptions, Ratio, Slots, StreamName, TaskManagers};
+
+/// Keeps the number of Flink TaskManagers in step with the number of segments of a Pravega stream.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done, or stopped by SIGTERM or Ctrl-C
+  1   `check` found something that must be mended
+  2   the command line cannot be read
+  69  `plan` could not read what it needs
+  70  the agent failed from within
+  78  the configuration cannot be acted on";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the agent: observe, decide, act, report, once a second until stopped.
+    Run(RunArgs),
+    /// Look once, print the decision and what leads to it, and change nothing.
+    Plan(ReportArgs),
+    /// Look at everything the agent needs and say how to mend what is missing.
+    Check(ReportArgs),
+}
+
+/// `sluice run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub settings: Settings,
+
+    /// Where /metrics, /live, /ready, /state and /history are served.
+    #[arg(
+        long,
+        env = "SLUICE_LISTEN",
+        value_name = "ADDR:PORT",
+        default_value = "0.0.0.0:9464",
+        help_heading = "Agent"
+    )]
+    pub listen: SocketAddr,
+
+    /// Time between two looks. While a change is in flight the agent looks four times as often.
+    #[arg(long, env = "SLUICE_POLL", value_name = "DURATION", default_value = "1s", value_parser = duration, help_heading = "Agent")]
+    pub poll: Duration,
+
+    /// Decide and report, but change nothing.
+    #[arg(long, env = "SLUICE_DRY_RUN", help_heading = "Agent")]
+    pub dry_run: bool,
+
+    /// Where a change in flight, cooldowns and budgets are saved before each step, so that they
+    /// outlive the agent. With a process pool the default is sluice.json in --pool-dir; otherwise
+    /// they are only kept in memory.
+    #[arg(long, env = "SLUICE_STATE_FILE", value_name = "FILE", help_heading = "Agent")]
+    pub state_file: Option<PathBuf>,
+
+    /// What to do when the configuration cannot be acted on. In a JobManager pod use `hold`: a
+    /// sidecar that exits would keep the JobManager down.
+    #[arg(long, env = "SLUICE_ON_BAD_CONFIG", value_enum, default_value_t = OnBadConfig::Exit, help_heading = "Agent")]
+    pub on_bad_config: OnBadConfig,
+
+    /// How log lines look.
+    #[arg(long, env = "SLUICE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, help_heading = "Agent")]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level (error, warn, info, debug, trace) or a filter such as
+    /// `info,sluice::flink=debug`.
+    #[arg(long, env = "SLUICE_LOG", value_name = "FILTER", default_value = "info,kube_client=off", help_heading = "Agent")]
+    pub log: String,
+}
+
+/// `sluice plan` and `sluice check`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub settings: Settings,
+
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// `--on-bad-config`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnBadConfig {
+    /// Say what is wrong and exit with 78.
+    Exit,
+    /// Stay up, act on nothing, and say what is wrong in log, metrics and /state.
+    Hold,
+}
+
+/// `--log-format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `--output`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// What every command needs to know: the three sides of the agent, and its policy.
+#[derive(Clone, Debug, Args)]
+pub struct Settings {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub pravega: PravegaArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub flink: FlinkArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub owner: OwnerArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub policy: PolicyArgs,
+}
+
+/// The Pravega side.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Pravega")]
+pub struct PravegaArgs {
+    /// Controller addresses, tcp://host:port or tls://host:port; when one is away the next is tried.
+    #[arg(long, env = "SLUICE_PRAVEGA_CONTROLLER", value_name = "URI", value_delimiter = ',', required = true)]
+    pub pravega_controller: Vec<String>,
+
+    /// The scope of the streams.
+    #[arg(long, env = "SLUICE_SCOPE", value_name = "SCOPE", required = true)]
+    pub scope: String,
+
+    /// The stream to follow; several if the job reads several.
+    #[arg(long, env = "SLUICE_STREAM", value_name = "STREAM", value_delimiter = ',', required = true)]
+    pub stream: Vec<String>,
+
+    /// The certificate (PEM) that the controllers' certificates are signed with.
+    #[arg(long, env = "SLUICE_PRAVEGA_CA", value_name = "FILE")]
+    pub pravega_ca: Option<PathBuf>,
+
+    /// The name that the controllers' certificate must bear, if not their host name.
+    #[arg(long, env = "SLUICE_PRAVEGA_TLS_SERVER_NAME", value_name = "NAME")]
+    pub pravega_tls_server_name: Option<String>,
+
+    /// User name for Basic authentication at the controller.
+    #[arg(long, env = "SLUICE_PRAVEGA_USERNAME", value_name = "NAME", requires = "pravega_password_file")]
+    pub pravega_username: Option<String>,
+
+    /// File with the password; read again when it changes.
+    #[arg(long, env = "SLUICE_PRAVEGA_PASSWORD_FILE", value_name = "FILE", requires = "pravega_username")]
+    pub pravega_password_file: Option<PathBuf>,
+
+    /// File with a bearer token; read again when it changes.
+    #[arg(long, env = "SLUICE_PRAVEGA_TOKEN_FILE", value_name = "FILE", conflicts_with = "pravega_username")]
+    pub pravega_token_file: Option<PathBuf>,
+}
+
+/// The Flink side.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Flink")]
+pub struct FlinkArgs {
+    /// Flink's REST API; in the JobManager pod the default is right.
+    #[arg(long, env = "SLUICE_FLINK_URL", value_name = "URL", default_value = "http://localhost:8081")]
+    pub flink_url: String,
+
+    /// Id or name of the job, where the cluster has more than one.
+    #[arg(long, env = "SLUICE_FLINK_JOB", value_name = "JOB")]
+    pub flink_job: Option<String>,
+
+    /// How long one request to Flink, Pravega or Kubernetes may take.
+    #[arg(long, env = "SLUICE_REQUEST_TIMEOUT", value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    pub request_timeout: Duration,
+}
+
+/// Who owns the TaskManagers: a Deployment, or a pool of local processes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "TaskManagers")]
+pub struct OwnerArgs {
+    /// The Deployment of the TaskManagers; scaled through its scale subresource.
+    #[arg(long, env = "SLUICE_DEPLOYMENT", value_name = "NAME", required_unless_present = "task_manager_command")]
+    pub deployment: Option<String>,
+
+    /// Its namespace; by default the one the agent runs in.
+    #[arg(long, env = "SLUICE_NAMESPACE", value_name = "NAMESPACE", requires = "deployment")]
+    pub namespace: Option<String>,
+
+    /// How to reach the cluster from outside; by default what $KUBECONFIG or ~/.kube/config says,
+    /// and inside a pod its ServiceAccount.
+    #[arg(long, env = "SLUICE_KUBECONFIG", value_name = "FILE", requires = "deployment")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Without Kubernetes: the command that starts one TaskManager and stays in the foreground.
+    /// It finds its name in SLUICE_TASK_MANAGER_ID, and must register under it
+    /// (-Dtaskmanager.resource-id).
+    #[arg(
+        long,
+        env = "SLUICE_TASK_MANAGER_COMMAND",
+        value_name = "COMMAND",
+        conflicts_with = "deployment",
+        requires = "pool_dir"
+    )]
+    pub task_manager_command: Option<String>,
+
+    /// Where the process pool keeps its records and its TaskManagers' logs.
+    #[arg(long, env = "SLUICE_POOL_DIR", value_name = "DIR")]
+    pub pool_dir: Option<PathBuf>,
+}
+
+/// The policy, as flags.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Policy")]
+pub struct PolicyArgs {
+    /// Never fewer TaskManagers.
+    #[arg(long, env = "SLUICE_MIN_TASK_MANAGERS", value_name = "N", default_value_t = 1)]
+    pub min_task_managers: u32,
+
+    /// Never more TaskManagers.
+    #[arg(long, env = "SLUICE_MAX_TASK_MANAGERS", value_name = "N", default_value_t = 32)]
+    pub max_task_managers: u32,
+
+    /// Slots of each TaskManager (taskmanager.numberOfTaskSlots).
+    #[arg(long, env = "SLUICE_SLOTS_PER_TASK_MANAGER", value_name = "N", default_value_t = 1)]
+    pub slots_per_task_manager: u32,
+
+    /// Subtasks per segment, rounded up: 1, 2, 0.5 or 1/3.
+    #[arg(long, env = "SLUICE_RATIO", value_name = "RATIO", default_value = "1")]
+    pub ratio: Ratio,
+
+    /// How several streams make one number: `sum` if one source reads all of them, `max` if each
+    /// has a source of its own.
+    #[arg(long, env = "SLUICE_COMBINE", value_enum, default_value_t = CombineArg::Sum)]
+    pub combine: CombineArg,
+
+    /// How long a wanted width must stand before it is acted on. Pravega splits hot segments one by
+    /// one, minutes apart, or several in one epoch: waiting a little would merge neither.
+    #[arg(long, env = "SLUICE_SETTLE", value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub settle: Duration,
+
+    /// Rest between the end of a change and the next growth.
+    #[arg(long, env = "SLUICE_COOLDOWN_UP", value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub cooldown_up: Duration,
+
+    /// Rest between the end of a change and the next shrinking.
+    #[arg(long, env = "SLUICE_COOLDOWN_DOWN", value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub cooldown_down: Duration,
+
+    /// The job shrinks to the widest that was wanted within this time.
+    #[arg(long, env = "SLUICE_SCALE_DOWN_WINDOW", value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub scale_down_window: Duration,
+
+    /// A reading older than this is not acted on.
+    #[arg(long, env = "SLUICE_STALENESS", value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    pub staleness: Duration,
+
+    /// How long new TaskManagers may take to register, and the job to run again.
+    #[arg(long, env = "SLUICE_SLOTS_DEADLINE", value_name = "DURATION", default_value = "3m", value_parser = duration)]
+    pub slots_deadline: Duration,
+
+    /// How long a checkpoint that a change waits for may take.
+    #[arg(long, env = "SLUICE_CHECKPOINT_DEADLINE", value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub checkpoint_deadline: Duration,
+
+    /// How many checkpoints a scale-down tries before it gives up.
+    #[arg(long, env = "SLUICE_CHECKPOINT_ATTEMPTS", value_name = "N", default_value_t = 3)]
+    pub checkpoint_attempts: u32,
+
+    /// With more unread records than this the job is catching up, and does not shrink.
+    #[arg(long, env = "SLUICE_MAX_PENDING_RECORDS", value_name = "N", default_value_t = 100_000)]
+    pub max_pending_records: u64,
+
+    /// How often changes may restart the job within any hour.
+    #[arg(long, env = "SLUICE_RESTARTS_PER_HOUR", value_name = "N", default_value_t = 12)]
+    pub restarts_per_hour: u32,
+
+    /// How long a shortage of TaskManagers is believed before more are asked for again.
+    #[arg(long, env = "SLUICE_CAPACITY_EXPIRY", value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    pub capacity_expiry: Duration,
+
+    /// How long the agent stands back after somebody else changed the replicas twice.
+    #[arg(long, env = "SLUICE_CONTEST_EXPIRY", value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    pub contest_expiry: Duration,
+}
+
+/// `--combine`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CombineArg {
+    /// The segments of all streams together.
+    Sum,
+    /// The stream with the most segments.
+    Max,
+}
+
+impl PravegaArgs {
+    /// The streams to follow.
+    #[must_use]
+    pub fn streams(&self) -> Vec<StreamName> {
+        let name = |stream: &String| StreamName { scope: self.scope.clone(), stream: stream.clone() };
+        self.stream.iter().map(name).collect()
+    }
+}
+
+impl TryFrom<&PolicyArgs> for Policy {
+    type Error = PolicyError;
+
+    fn try_from(args: &PolicyArgs) -> Result<Self, PolicyError> {
+        Self::try_from(PolicyOptions {
+            combine: match args.combine {
+                CombineArg::Sum => Combine::Sum,
+                CombineArg::Max => Combine::Max,
+            },
+            ratio: args.ratio,
+            slots_per_task_manager: Slots(args.slots_per_task_manager),
+            min_task_managers: TaskManagers(args.min_task_managers),
+            max_task_managers: TaskManagers(args.max_task_managers),
+            settle: args.settle,
+            cooldown_up: args.cooldown_up,
+            cooldown_down: args.cooldown_down,
+            scale_down_window: args.scale_down_window,
+            staleness: args.staleness,
+            slots_deadline: args.slots_deadline,
+            checkpoint_deadline: args.checkpoint_deadline,
+            checkpoint_attempts: args.checkpoint_attempts,
+            max_pending_records: args.max_pending_records,
+            restarts_per_hour: args.restarts_per_hour,
+            capacity_expiry: args.capacity_expiry,
+            contest_expiry: args.contest_expiry,
+        })
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write 30s, 2m or 1h30m"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    const MINIMAL: &str = "sluice run --pravega-controller tcp://c:9090 --scope dna --stream reads --deployment tm";
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_defaults_of_the_flags_are_the_defaults_of_the_policy() {
+        let Command::Run(args) = parse(MINIMAL).unwrap().command else { panic!("not run") };
+        assert_eq!(Policy::try_from(&args.settings.policy), Policy::try_from(PolicyOptions::default()));
+    }
+
+    #[test]
+    fn every_flag_has_an_env_twin() {
+        for command in Cli::command().get_subcommands() {
+            for arg in command.get_arguments().filter(|arg| !["help", "output"].contains(&arg.get_id().as_str())) {
+                let twin = format!("SLUICE_{}", arg.get_id().as_str().to_uppercase());
+                assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(twin.as_str()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_value_names_its_flag() {
+        for (extra, named) in [
+            ("--settle soon", "--settle"),
+            ("--ratio 0", "--ratio"),
+            ("--max-task-managers -1", "--max-task-managers"),
+            ("--task-manager-command x", "--deployment"),
+            ("--pravega-username u", "--pravega-password-file"),
+        ] {
+            let error = parse(&format!("{MINIMAL} {extra}")).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(named), "{extra}: {error}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The loop: observe → decide → save → act → report. Read this first.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use sluice_core::{Change, Decision, Memory, Policy, Step, Turn, decide, turn};
+
+use crate::{
+    act, clock,
+    observe::{Look, Observer, Peers, Trouble},
+    report::{
+        history::in_words,
+        metrics::Metrics,
+        status::{Shared, Status},
+    },
+    state_file::StateFile,
+};
+
+/// While a change is in flight the agent looks at least this often, so that no phase waits long.
+const LOOK_IN_FLIGHT: Duration = Duration::from_millis(250);
+
+/// The same trouble is logged again after this long.
+const REPEAT_TROUBLE: Duration = Duration::from_mins(1);
+
+/// One agent.
+pub struct ControlLoop {
+    /// SEE.
+    pub observer: Observer,
+    /// The connections that both seeing and doing need.
+    pub peers: Peers,
+    /// What the user wants.
+    pub policy: Policy,
+    /// What the core remembers.
+    pub memory: Memory,
+    /// Where it is saved.
+    pub state_file: StateFile,
+    /// TELL.
+    pub shared: Shared,
+    /// TELL.
+    pub metrics: Arc<Metrics>,
+    /// Time between two looks.
+    pub poll: Duration,
+    /// Carry nothing out.
+    pub dry_run: bool,
+    /// When each trouble was logged last.
+    pub logged: HashMap<(&'static str, &'static str), Timestamp>,
+}
+
+impl ControlLoop {
+    /// Looks, decides and acts until the future is dropped. It is dropped only between two awaits,
+    /// and each step may be repeated, so nothing is left half done that the next agent cannot finish.
+    pub async fn run(mut self) {
+        loop {
+            let next = tokio::time::Instant::now() + self.interval();
+            self.look().await;
+            tokio::time::sleep_until(next).await;
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        if self.memory.change.is_some() { self.poll.min(LOOK_IN_FLIGHT) } else { self.poll }
+    }
+
+    /// One pass.
+    async fn look(&mut self) {
+        let Look { observation, mut troubles, took } =
+            self.observer.look(&self.peers, self.memory.change.as_ref()).await;
+        self.metrics.looked(took, &troubles);
+        let now = clock::now();
+        let Turn { decision, step, ended } = if self.dry_run {
+            self.memory.note(now, &observation, &self.policy);
+            Turn { decision: decide(now, &observation, &self.memory, &self.policy), step: None, ended: None }
+        } else {
+            turn(now, &observation, &mut self.memory, &self.policy)
+        };
+        self.metrics.decided(&decision);
+        self.tell_decision(now, &decision);
+
+        let mut status = Status::new(now, observation, decision, step.clone(), &self.memory, &self.policy);
+        status.dry_run = self.dry_run;
+        self.shared.set_status(status);
+
+        if let Some(ended) = &ended {
+            self.metrics.ended(ended);
+            self.shared.ended(ended);
+            tracing::info!(change = ended.change.id, outcome = ended.outcome.as_str(), "{}", in_words(ended));
+        }
+        // Saved before acting: an agent that dies in the middle of the step repeats it, no more.
+        if let Err(error) = self.state_file.save(&self.memory) {
+            troubles.push(Trouble::new("state_file", "write", &error));
+        } else if let (Some(step), Some(change)) = (&step, &self.memory.change)
+            && let Err(trouble) = self.carry_out(step, change).await
+        {
+            troubles.push(trouble);
+        }
+        self.tell_troubles(now, troubles);
+    }
+
+    async fn carry_out(&self, step: &Step, change: &Change) -> Result<(), Trouble> {
+        let Some(action) = act::action(step) else { return Ok(()) };
+        let done = act::carry_out(step, change, &self.peers).await;
+        self.metrics.acted(action, done.is_ok());
+        match (&done, step) {
+            (Ok(()), Step::SetReplicas { replicas, stop }) => {
+                tracing::info!(change = change.id, %replicas, ?stop, "asked for {replicas} TaskManagers");
+            }
+            (Ok(()), _) => tracing::info!(change = change.id, action, "asked Flink for a checkpoint"),
+            (Err(_), _) => {}
+        }
+        done
+    }
+
+    fn tell_decision(&self, now: Timestamp, decision: &Decision) {
+        if self.shared.decided(now, decision) {
+            tracing::info!(decision = decision.kind(), reason = decision.reason(), "{decision}");
+        }
+    }
+
+    fn tell_troubles(&mut self, now: Timestamp, troubles: Vec<Trouble>) {
+        self.logged.retain(|_, at| now < *at + REPEAT_TROUBLE);
+        for Trouble { source, kind, message } in troubles {
+            if self.logged.insert((source, kind), now).is_none() {
+                tracing::warn!(source, kind, "{message}");
+            }
+        }
+    }
+}

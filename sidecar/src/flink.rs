@@ -1,0 +1,204 @@
+//! OBSERVE, second half, and the one thing that is asked of Flink: its REST API.
+//!
+//! One look is few and small requests, because it is taken every second: what changes only with a
+//! new JobManager (version, scheduler) is asked once, pending records every few seconds. Everything
+//! that depends on the shape of Flink's replies is in this folder.
+
+mod error;
+mod exchange;
+mod failure_cause;
+mod freshness;
+mod pending;
+mod replies;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use sluice_core::{Flink, FlinkVersion, Job, Operation, Parallelism, Scheduler};
+use tokio::time::Instant;
+
+pub use self::{
+    error::{ConfigError, FlinkError},
+    settings::Settings,
+};
+use self::{exchange::Rest, freshness::Freshness, pending::Pending, replies::Overview};
+
+/// How to reach Flink.
+#[derive(Clone, Debug)]
+pub struct FlinkOptions {
+    /// The JobManager's REST address, `http://host:port`, with a path if a proxy stands before it.
+    pub url: String,
+    /// The longest that one request may take. A look waits for up to three in a row.
+    pub timeout: Duration,
+}
+
+/// The REST API of one Flink cluster.
+#[derive(Debug)]
+pub struct Client {
+    rest: Rest,
+    learned: Mutex<Learned>,
+}
+
+/// What holds for as long as the JobManager lives.
+#[derive(Clone, Copy, Debug)]
+struct Cluster {
+    version: FlinkVersion,
+    scheduler: Scheduler,
+    /// For as long as this, Flink repeats an answer about a job.
+    cached_for: Duration,
+}
+
+/// What need not be asked at every look.
+#[derive(Debug, Default)]
+struct Learned {
+    /// Holds until a look fails: the JobManager may be another one afterwards.
+    cluster: Option<Cluster>,
+    /// By job id.
+    jobs: HashMap<String, LearnedOfJob>,
+}
+
+#[derive(Debug, Default)]
+struct LearnedOfJob {
+    freshness: Freshness,
+    /// While a job waits for slots some versions do not tell it.
+    max_parallelism: Option<Parallelism>,
+    pending: Pending,
+}
+
+impl Client {
+    /// Checks the options. Connects to nothing yet.
+    pub fn new(options: &FlinkOptions) -> Result<Self, ConfigError> {
+        Ok(Self { rest: Rest::new(options)?, learned: Mutex::default() })
+    }
+
+    /// One look at the cluster: all of it, or an error.
+    pub async fn observe(&self) -> Result<Flink, FlinkError> {
+        let looked = self.look().await;
+        if looked.is_err() {
+            self.learned(|learned| learned.cluster = None);
+        }
+        looked
+    }
+
+    async fn look(&self) -> Result<Flink, FlinkError> {
+        let (cluster, overview, task_managers) = tokio::try_join!(
+            self.cluster(),
+            self.rest.get::<replies::Jobs>(&["jobs", "overview"]),
+            self.rest.get::<replies::TaskManagers>(&["taskmanagers"]),
+        )?;
+        let Cluster { version, mut scheduler, cached_for } = cluster;
+        let current = overview.current();
+        // From 2.x on the overview says what each job really runs under, which for a batch job is
+        // not what the configuration says.
+        if current.iter().any(|job| job.runs_without_adaptive_scheduler()) {
+            scheduler = Scheduler::Fixed;
+        }
+        self.learned(|learned| learned.jobs.retain(|id, _| current.iter().any(|job| job.jid == *id)));
+        let mut jobs = Vec::with_capacity(current.len());
+        for job in current {
+            jobs.extend(self.job(job, cached_for).await?);
+        }
+        Ok(Flink { version, scheduler, jobs, task_managers: task_managers.registered() })
+    }
+
+    async fn cluster(&self) -> Result<Cluster, FlinkError> {
+        if let Some(known) = self.learned(|learned| learned.cluster) {
+            return Ok(known);
+        }
+        let (config, settings) = tokio::try_join!(self.rest.get::<replies::Config>(&["config"]), self.settings())?;
+        let version = config.version().ok_or_else(|| {
+            self.rest.bad_answer("config", &format!("the version `{}` cannot be read", config.flink_version))
+        })?;
+        let known = Cluster { version, scheduler: settings.scheduler(), cached_for: config.cached_for() };
+        self.learned(|learned| learned.cluster = Some(known));
+        Ok(known)
+    }
+
+    /// The JobManager's configuration, as far as it was given and not left to defaults. Flink blots
+    /// out secrets by itself.
+    pub async fn settings(&self) -> Result<Settings, FlinkError> {
+        self.rest.get(&["jobmanager", "config"]).await
+    }
+
+    /// One job in full; `None` if it went away between two requests.
+    async fn job(&self, overview: &Overview, cached_for: Duration) -> Result<Option<Job>, FlinkError> {
+        let path = ["jobs", &overview.jid];
+        let (details, statistics) =
+            tokio::try_join!(self.rest.find::<replies::Details>(&path), self.checkpoint_statistics(&overview.jid))?;
+        let Some(details) = details else { return Ok(None) };
+        let now = Instant::now();
+        let mut job = details.job(overview);
+        self.learned(|learned| {
+            let known = learned.jobs.entry(job.id.clone()).or_default();
+            job.all_subtasks_run &=
+                known.freshness.confirms(overview.last_modification, &details.run(), cached_for, now);
+            if job.max_parallelism == replies::UNBOUNDED {
+                job.max_parallelism = known.max_parallelism.unwrap_or(job.max_parallelism);
+            } else {
+                known.max_parallelism = Some(job.max_parallelism);
+            }
+        });
+        let has_settled = job.all_subtasks_run && details.running_for().is_some_and(|running| running > cached_for);
+        job.checkpoints = statistics.and_then(|statistics| statistics.checkpoints(has_settled));
+        job.pending_records = self.pending_records(&job, &details, now).await;
+        Ok(Some(job))
+    }
+
+    /// A job that is starting or takes no checkpoints answers with an error, and that is no reason
+    /// to know nothing else.
+    async fn checkpoint_statistics(&self, job: &str) -> Result<Option<replies::CheckpointStatistics>, FlinkError> {
+        match self.rest.find(&["jobs", job, "checkpoints"]).await {
+            Err(FlinkError::Status { status: 500, .. }) => Ok(None),
+            outcome => outcome,
+        }
+    }
+
+    /// Records that wait at the source. Worth less than the rest of a look, so nothing that goes
+    /// wrong here fails it.
+    async fn pending_records(&self, job: &Job, details: &replies::Details, now: Instant) -> Option<u64> {
+        let known = |pending: Option<Pending>| {
+            self.learned(|learned| {
+                let known = learned.jobs.entry(job.id.clone()).or_default();
+                known.pending = pending.unwrap_or_else(|| known.pending.clone());
+                known.pending.clone()
+            })
+        };
+        if !pending::has_settled(job, details) {
+            known(Some(Pending::default()));
+            return None;
+        }
+        let mut pending = known(None);
+        if pending.is_due(job, now) {
+            pending = known(Some(pending.read(&self.rest, job, details, now).await));
+        }
+        pending.records()
+    }
+
+    /// Asks for a checkpoint. `trigger_id` is 32 hexadecimal digits; a repeated one starts nothing
+    /// new. That this returns says nothing about the checkpoint: ask [`Self::checkpoint`].
+    pub async fn trigger_checkpoint(&self, job: &str, trigger_id: &str) -> Result<(), FlinkError> {
+        self.rest.post(&["jobs", job, "checkpoints"], &replies::Trigger { trigger_id }).await
+    }
+
+    /// How the checkpoint that was asked for stands.
+    pub async fn checkpoint(&self, job: &str, trigger_id: &str) -> Result<Operation, FlinkError> {
+        let path = ["jobs", job, "checkpoints", trigger_id];
+        let Some(reply) = self.rest.find::<replies::Triggered>(&path).await? else {
+            return Ok(Operation::NotTriggered);
+        };
+        reply.operation().ok_or_else(|| {
+            self.rest.bad_answer(&path.join("/"), "a completed checkpoint has neither a number nor a cause of failure")
+        })
+    }
+
+    fn learned<T>(&self, with: impl FnOnce(&mut Learned) -> T) -> T {
+        with(&mut self.learned.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,92 @@
+//! What can go wrong with Flink's REST API, and what to do about it.
+
+use std::time::Duration;
+
+/// The options make no sense. Each message names the flag and what was seen.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Not a URL.
+    #[error("--flink-url `{given}`: {problem}; give it as http://host:8081")]
+    Url {
+        /// As it was written.
+        given: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Encrypted REST is not spoken.
+    #[error("--flink-url `{given}`: https is not supported yet; in the JobManager's pod use http://localhost:8081")]
+    Https {
+        /// As it was written.
+        given: String,
+    },
+    /// A timeout of nothing.
+    #[error("--request-timeout must be longer than 0s")]
+    Timeout,
+    /// The HTTP client could not be made.
+    #[error("cannot make an HTTP client for --flink-url")]
+    Client(#[source] reqwest::Error),
+}
+
+/// Flink did not answer as it should. Each message names the request and what was seen.
+#[derive(Debug, thiserror::Error)]
+pub enum FlinkError {
+    /// No connection, or it broke.
+    #[error("Flink is not reached at {url}: {why}; check --flink-url, and whether the JobManager runs")]
+    Unreachable {
+        /// What was asked.
+        url: String,
+        /// Why not.
+        why: String,
+    },
+    /// It took too long.
+    #[error("Flink at {url} did not answer within {}; check --flink-url, and whether the JobManager is overloaded", humantime::format_duration(*timeout))]
+    Timeout {
+        /// What was asked.
+        url: String,
+        /// How long was waited.
+        timeout: Duration,
+    },
+    /// The JobManager is starting, or choosing its leader.
+    #[error("Flink at {url} is not ready (503): {said}")]
+    Unavailable {
+        /// What was asked.
+        url: String,
+        /// What it said.
+        said: String,
+    },
+    /// Any other status that is no success.
+    #[error("Flink at {url} answered {status}: {said}; check --flink-url if this is not Flink")]
+    Status {
+        /// What was asked.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        said: String,
+    },
+    /// The answer cannot be read.
+    #[error("the answer of {url} is not Flink's: {problem}; check --flink-url")]
+    BadAnswer {
+        /// What was asked.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl FlinkError {
+    /// Every value of [`Self::kind`].
+    pub const KINDS: [&str; 5] = ["unreachable", "timeout", "unavailable", "http_status", "bad_answer"];
+
+    /// The kind of error, for metric labels.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Timeout { .. } => "timeout",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Status { .. } => "http_status",
+            Self::BadAnswer { .. } => "bad_answer",
+        }
+    }
+}

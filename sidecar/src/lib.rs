@@ -1,0 +1,17 @@
+//! The agent around the core: SEE ([`observe`]), DO ([`act`]), TELL ([`report`]), in one loop
+//! ([`control_loop`]).
+
+pub mod act;
+pub mod admin;
+pub mod args;
+pub mod check;
+pub mod clock;
+pub mod control_loop;
+pub mod flink;
+pub mod observe;
+pub mod plan;
+pub mod pravega;
+pub mod report;
+pub mod run;
+pub mod state_file;
+pub mod task_managers;

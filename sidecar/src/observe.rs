@@ -1,0 +1,212 @@
+//! SEE: one look at everything, in parallel. What cannot be read keeps its last good reading, with
+//! the time of that reading, so that the core can tell how old it is.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use sluice_core::{Change, Flink, Observation, Pool, Reading, Stream, StreamName, StreamShape};
+
+use crate::{
+    args::Settings,
+    clock,
+    flink::{self, FlinkOptions},
+    pravega::{self, ControllerOptions, Credentials},
+    task_managers::{Deployment, DeploymentOptions, Owner, OwnerError, ProcessPool, ProcessPoolOptions},
+};
+
+/// The connections to the three sides.
+pub struct Peers {
+    /// The Pravega controllers.
+    pub controller: pravega::Controller,
+    /// Flink's REST API.
+    pub flink: flink::Client,
+    /// The owner of the TaskManagers.
+    pub owner: Owner,
+}
+
+/// Why the peers cannot even be addressed: a configuration to mend, not a peer that is away.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum PeersError {
+    #[error(transparent)]
+    Pravega(#[from] pravega::ConfigError),
+    #[error(transparent)]
+    Flink(#[from] flink::ConfigError),
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
+    #[error("--task-manager-command '{command}' cannot be split into words: {source}")]
+    Command { command: String, source: shell_words::ParseError },
+}
+
+impl Peers {
+    /// Prepares the connections; no peer is asked anything yet.
+    pub async fn new(settings: &Settings, access: Access) -> Result<Self, PeersError> {
+        let (pravega, flink) = (&settings.pravega, &settings.flink);
+        let controller = pravega::Controller::new(ControllerOptions {
+            addresses: pravega.pravega_controller.clone(),
+            ca_certificate: pravega.pravega_ca.clone(),
+            tls_server_name: pravega.pravega_tls_server_name.clone(),
+            credentials: credentials(
+                pravega.pravega_username.clone(),
+                pravega.pravega_password_file.clone(),
+                pravega.pravega_token_file.clone(),
+            ),
+            timeout: flink.request_timeout,
+        })?;
+        let client =
+            flink::Client::new(&FlinkOptions { url: flink.flink_url.clone(), timeout: flink.request_timeout })?;
+        Ok(Self { controller, flink: client, owner: owner(settings, access).await? })
+    }
+}
+
+fn credentials(username: Option<String>, password_file: Option<PathBuf>, token_file: Option<PathBuf>) -> Credentials {
+    match (username, password_file, token_file) {
+        (Some(username), Some(password_file), _) => Credentials::Basic { username, password_file },
+        (_, _, Some(token_file)) => Credentials::Bearer { token_file },
+        _ => Credentials::None,
+    }
+}
+
+async fn owner(settings: &Settings, access: Access) -> Result<Owner, PeersError> {
+    let args = &settings.owner;
+    if let (Some(command), Some(dir)) = (&args.task_manager_command, &args.pool_dir) {
+        let words =
+            shell_words::split(command).map_err(|source| PeersError::Command { command: command.clone(), source })?;
+        let stop_timeout = ProcessPoolOptions::STOP_TIMEOUT;
+        let options = ProcessPoolOptions { dir: dir.clone(), command: words, stop_timeout };
+        let pool = match access {
+            Access::Full => ProcessPool::open(options),
+            Access::ReadOnly => ProcessPool::open_read_only(options),
+        };
+        return Ok(Owner::Processes(pool.map_err(OwnerError::from)?));
+    }
+    let deployment = Deployment::connect(DeploymentOptions {
+        name: args.deployment.clone().unwrap_or_default(),
+        namespace: args.namespace.clone(),
+        kubeconfig: args.kubeconfig.clone(),
+        timeout: settings.flink.request_timeout,
+    });
+    Ok(Owner::Deployment(deployment.await.map_err(OwnerError::from)?))
+}
+
+/// Whether the peers will be changed, or only looked at beside the agent that may be running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// For `run`.
+    Full,
+    /// For `plan`, `check` and a dry run.
+    ReadOnly,
+}
+
+/// A source that could not be read, or a step that could not be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// `pravega`, `flink` or `task_managers`.
+    pub source: &'static str,
+    /// The kind of error, from the source's closed set.
+    pub kind: &'static str,
+    /// The whole message.
+    pub message: String,
+}
+
+impl Trouble {
+    /// Every source with every kind of error it can have: the closed set of labels.
+    pub const KINDS: &[(&'static str, &'static [&'static str])] = &[
+        ("pravega", &pravega::ControllerError::KINDS),
+        ("flink", &flink::FlinkError::KINDS),
+        ("task_managers", &OwnerError::KINDS),
+        ("state_file", &["write"]),
+    ];
+
+    pub(crate) fn new(source: &'static str, kind: &'static str, error: &dyn fmt::Display) -> Self {
+        Self { source, kind, message: error.to_string() }
+    }
+}
+
+/// Looks at the peers and remembers the last good readings.
+pub struct Observer {
+    job: Option<String>,
+    last: Observation,
+}
+
+/// What one look brought.
+pub struct Look {
+    /// The readings, new or last good.
+    pub observation: Observation,
+    /// What could not be read this time.
+    pub troubles: Vec<Trouble>,
+    /// How long the slowest answer took.
+    pub took: Duration,
+}
+
+impl Observer {
+    /// An observer of these streams and of the job of that name or id, or of the only job.
+    #[must_use]
+    pub fn new(streams: Vec<StreamName>, job: Option<String>) -> Self {
+        let streams = streams.into_iter().map(|name| Stream { name, shape: None }).collect();
+        Self { job, last: Observation { streams, ..Observation::default() } }
+    }
+
+    /// Asks all peers at once.
+    pub async fn look(&mut self, peers: &Peers, change: Option<&Change>) -> Look {
+        let begun = clock::instant();
+        let mut troubles = Vec::new();
+        let names: Vec<_> = self.last.streams.iter().map(|stream| stream.name.clone()).collect();
+        let (shapes, flink, pool, checkpoint) = tokio::join!(
+            shapes(&peers.controller, &names),
+            peers.flink.observe(),
+            peers.owner.observe(),
+            checkpoint(&peers.flink, change),
+        );
+        for (stream, shape) in self.last.streams.iter_mut().zip(shapes) {
+            keep(&mut stream.shape, shape.map_err(|e| Trouble::new("pravega", e.kind(), &e)), &mut troubles);
+        }
+        let flink = flink.map(|flink| self.choose_job(flink)).map_err(|e| Trouble::new("flink", e.kind(), &e));
+        keep(&mut self.last.flink, flink, &mut troubles);
+        let pool = pool.map_err(|e| Trouble::new("task_managers", e.kind(), &e));
+        keep::<Pool>(&mut self.last.pool, pool, &mut troubles);
+        self.last.checkpoint = match checkpoint {
+            Some(Ok(operation)) => Some(operation),
+            Some(Err(error)) => {
+                troubles.push(Trouble::new("flink", error.kind(), &error));
+                None
+            }
+            None => None,
+        };
+        Look { observation: self.last.clone(), troubles, took: begun.elapsed() }
+    }
+
+    fn choose_job(&self, mut flink: Flink) -> Flink {
+        if let Some(wanted) = &self.job {
+            flink.jobs.retain(|job| job.id == *wanted || job.name == *wanted);
+        }
+        flink
+    }
+}
+
+async fn shapes(
+    controller: &pravega::Controller,
+    names: &[StreamName],
+) -> Vec<Result<StreamShape, pravega::ControllerError>> {
+    // One after the other: a job reads few streams, and one connection answers each in milliseconds.
+    let mut shapes = Vec::with_capacity(names.len());
+    for name in names {
+        shapes.push(controller.shape(name).await);
+    }
+    shapes
+}
+
+async fn checkpoint(
+    flink: &flink::Client,
+    change: Option<&Change>,
+) -> Option<Result<sluice_core::Operation, flink::FlinkError>> {
+    let change = change?;
+    let asked = change.asked.filter(|asked| asked.completed.is_none())?;
+    Some(flink.checkpoint(&change.job, &change.trigger_id(asked.attempt)).await)
+}
+
+fn keep<T>(place: &mut Option<Reading<T>>, answer: Result<T, Trouble>, troubles: &mut Vec<Trouble>) {
+    match answer {
+        Ok(value) => *place = Some(Reading { at: clock::now(), value }),
+        Err(trouble) => troubles.push(trouble),
+    }
+}

@@ -1,0 +1,79 @@
+//! `sluice plan`: one look and the decision it leads to. Nothing is carried out or saved.
+
+use std::process::ExitCode;
+
+use sluice_core::{Memory, Policy, decide};
+
+use crate::{
+    args::{Output, ReportArgs},
+    clock,
+    observe::{Access, Look, Observer, Peers},
+    report::status::Status,
+};
+
+/// `EX_UNAVAILABLE` of sysexits.h: something could not be read.
+const UNAVAILABLE: u8 = 69;
+
+/// Looks once and prints what a running agent would decide that had watched for long enough.
+pub async fn plan(args: ReportArgs) -> anyhow::Result<ExitCode> {
+    let settings = &args.settings;
+    let policy = match Policy::try_from(&settings.policy) {
+        Ok(policy) => policy,
+        Err(error) => return Ok(crate::check::bad_config(&error)),
+    };
+    let peers = match Peers::new(settings, Access::ReadOnly).await {
+        Ok(peers) => peers,
+        Err(error) => return Ok(crate::check::bad_config(&error)),
+    };
+    let mut observer = Observer::new(settings.pravega.streams(), settings.flink.flink_job.clone());
+    let Look { observation, troubles, .. } = observer.look(&peers, None).await;
+
+    let now = clock::now();
+    let mut memory = Memory::default();
+    memory.note(now, &observation, &policy);
+    let decision = decide(now, &observation, &memory, &policy);
+    let status = Status::new(now, observation, decision, None, &memory, &policy);
+    match args.output {
+        Output::Json => println!("{}", serde_json::to_string_pretty(&status)?),
+        Output::Text => print_text(&status),
+    }
+    for trouble in &troubles {
+        eprintln!("{}: {}", trouble.source, trouble.message);
+    }
+    Ok(if troubles.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(UNAVAILABLE) })
+}
+
+fn print_text(status: &Status) {
+    let seen = &status.observation;
+    let unknown = || "unknown".to_owned();
+    for stream in &seen.streams {
+        let shape = stream.shape.as_ref().map(|shape| shape.value);
+        let text = shape.map_or_else(unknown, |shape| format!("{} segments, epoch {}", shape.segments, shape.epoch));
+        println!("{:<20} {text}", stream.name.to_string());
+    }
+    let flink = seen.flink.as_ref().map(|flink| &flink.value);
+    let job = flink.and_then(|flink| flink.job());
+    let job = job.map_or_else(unknown, |job| {
+        format!(
+            "{} {} at parallelism {} (at most {})",
+            job.name,
+            job.state.as_str(),
+            job.parallelism,
+            job.max_parallelism
+        )
+    });
+    println!("{:<20} {job}", "job");
+    let registered = flink.map_or_else(unknown, |flink| format!("{} with {} slots", flink.registered(), flink.slots()));
+    let pool = seen.pool.as_ref().map(|pool| &pool.value);
+    let asked_for = pool.map_or_else(unknown, |pool| format!("{} asked for, {} ready", pool.replicas, pool.ready));
+    println!("{:<20} {asked_for}, registered: {registered}", "TaskManagers");
+    let wanted = status.wanted.map_or_else(unknown, |wanted| {
+        let limit = wanted.limit.map_or_else(String::new, |limit| format!(", bounded by {}", limit.as_str()));
+        format!("parallelism {} on {} TaskManagers{limit}", wanted.width.parallelism, wanted.width.task_managers)
+    });
+    println!("{:<20} {wanted}", "wanted");
+    println!("{:<20} {}", "decision", status.because);
+    if let Some(until) = status.next_change_possible {
+        println!("{:<20} {until}, if the agent has been running", "next change");
+    }
+}

@@ -1,0 +1,257 @@
+//! The agent's Prometheus metrics. Counters have closed label sets that start at 0; a gauge whose
+//! value is not known is absent rather than 0.
+
+use std::{fmt, time::Duration};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
+    metrics::{MetricType, counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram, info::Info},
+    registry::{Registry, Unit},
+};
+use sluice_core::{Decision, Direction, Ended, Outcome};
+
+use crate::{
+    act::ACTIONS,
+    clock,
+    observe::Trouble,
+    report::status::{Shared, Status},
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    decision: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChangeLabels {
+    direction: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    direction: &'static str,
+    phase: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActionLabels {
+    action: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TroubleLabels {
+    source: &'static str,
+    kind: &'static str,
+}
+
+/// The phases of a change, each measured from its decision.
+const PHASES: [&str; 3] = ["replicas_set", "running", "ended"];
+
+/// Seconds: from one look to the longest deadline.
+const PHASE_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0];
+
+/// Seconds: from a loopback answer to the request timeout.
+const LOOK_BUCKETS: [f64; 8] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5];
+
+/// All metrics of one agent.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    decisions: Family<DecisionLabels, Counter>,
+    changes: Family<ChangeLabels, Counter>,
+    phases: Family<PhaseLabels, Histogram>,
+    restarts: Counter,
+    actions: Family<ActionLabels, Counter>,
+    troubles: Family<TroubleLabels, Counter>,
+    looks: Histogram,
+}
+
+impl Metrics {
+    /// Registers everything; the gauges are read from `shared` at each scrape.
+    #[must_use]
+    pub fn new(shared: Shared) -> Self {
+        let mut registry = Registry::with_prefix("sluice");
+        let decisions = Family::<DecisionLabels, Counter>::default();
+        for (decision, reason) in Decision::labels() {
+            let _ = decisions.get_or_create(&DecisionLabels { decision, reason });
+        }
+        registry.register("decisions", "Decisions, one at each look, by kind and reason", decisions.clone());
+
+        let changes = Family::<ChangeLabels, Counter>::default();
+        let phases = Family::<PhaseLabels, Histogram>::new_with_constructor(|| Histogram::new(PHASE_BUCKETS));
+        for direction in [Direction::Up.as_str(), Direction::Down.as_str()] {
+            for outcome in Outcome::LABELS {
+                let _ = changes.get_or_create(&ChangeLabels { direction, outcome });
+            }
+            for phase in PHASES {
+                let _ = phases.get_or_create(&PhaseLabels { direction, phase });
+            }
+        }
+        registry.register("changes", "Changes of width that ended, by direction and outcome", changes.clone());
+        registry.register_with_unit(
+            "change_phase",
+            "Time from the decision until the replicas were set, the job ran at the new width, and the change ended",
+            Unit::Seconds,
+            phases.clone(),
+        );
+        let restarts = Counter::default();
+        registry.register("job_restarts", "Restarts of the job seen during changes", restarts.clone());
+
+        let actions = Family::<ActionLabels, Counter>::default();
+        for (action, result) in ACTIONS.into_iter().flat_map(|action| [(action, "ok"), (action, "error")]) {
+            let _ = actions.get_or_create(&ActionLabels { action, result });
+        }
+        registry.register("actions", "Calls that change something, by action and result", actions.clone());
+        let troubles = Family::<TroubleLabels, Counter>::default();
+        for (source, kinds) in Trouble::KINDS {
+            for kind in *kinds {
+                let _ = troubles.get_or_create(&TroubleLabels { source, kind });
+            }
+        }
+        registry.register("source_errors", "Failed calls to a peer, by peer and kind of error", troubles.clone());
+        let looks = Histogram::new(LOOK_BUCKETS);
+        registry.register_with_unit("look", "Time one look at all peers took", Unit::Seconds, looks.clone());
+        registry.register("build", "Version of the agent", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register_collector(Box::new(Gauges(shared)));
+        Self { registry, decisions, changes, phases, restarts, actions, troubles, looks }
+    }
+
+    /// Counts a decision.
+    pub fn decided(&self, decision: &Decision) {
+        let labels = DecisionLabels { decision: decision.kind(), reason: decision.reason() };
+        self.decisions.get_or_create(&labels).inc();
+    }
+
+    /// Counts the end of a change and how long its phases took.
+    pub fn ended(&self, ended: &Ended) {
+        let change = &ended.change;
+        let direction = change.direction.as_str();
+        self.changes.get_or_create(&ChangeLabels { direction, outcome: ended.outcome.as_str() }).inc();
+        let marks = [change.replicas_set, change.running, Some(ended.at)];
+        for (phase, mark) in PHASES.into_iter().zip(marks) {
+            if let Some(mark) = mark {
+                let took = mark.duration_since(change.started).as_secs_f64();
+                self.phases.get_or_create(&PhaseLabels { direction, phase }).observe(took);
+            }
+        }
+        self.restarts.inc_by(ended.restarts.unwrap_or(0));
+    }
+
+    /// Counts a call that changes something.
+    pub fn acted(&self, action: &'static str, ok: bool) {
+        let result = if ok { "ok" } else { "error" };
+        self.actions.get_or_create(&ActionLabels { action, result }).inc();
+    }
+
+    /// Counts one look and what went wrong in it.
+    pub fn looked(&self, took: Duration, troubles: &[Trouble]) {
+        self.looks.observe(took.as_secs_f64());
+        for trouble in troubles {
+            self.troubles.get_or_create(&TroubleLabels { source: trouble.source, kind: trouble.kind }).inc();
+        }
+    }
+
+    /// The OpenMetrics text.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::with_capacity(16 * 1024);
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// The gauges of the newest status, computed when they are asked for: ages are then true even if
+/// the loop stands still.
+#[derive(Debug)]
+struct Gauges(Shared);
+
+type Labels = Vec<(&'static str, String)>;
+type Samples = Vec<(Labels, f64)>;
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let Some(status) = self.0.status() else { return Ok(()) };
+        for (name, help, unit, samples) in gauges(&status) {
+            if samples.is_empty() {
+                continue;
+            }
+            let mut family = encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?;
+            for (labels, value) in samples {
+                let gauge = ConstGauge::new(value);
+                gauge.encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn gauges(status: &Status) -> Vec<(&'static str, &'static str, Option<Unit>, Samples)> {
+    let seen = &status.observation;
+    let flink = seen.flink.as_ref().map(|flink| &flink.value);
+    let job = flink.and_then(|flink| flink.job());
+    let pool = seen.pool.as_ref().map(|pool| &pool.value);
+    let labels = |pairs: &[(&'static str, &str)]| pairs.iter().map(|(k, v)| (*k, (*v).to_owned())).collect::<Labels>();
+    let one = |value: Option<f64>| value.map(|value| (Labels::new(), value)).into_iter().collect::<Samples>();
+    let flag = |value: bool| one(Some(f64::from(u8::from(value))));
+    let streams = |value: fn(&sluice_core::StreamShape) -> u32| -> Samples {
+        let known = seen.streams.iter().filter_map(|stream| Some((&stream.name, stream.shape.as_ref()?)));
+        known
+            .map(|(name, shape)| {
+                (labels(&[("scope", &name.scope), ("stream", &name.stream)]), f64::from(value(&shape.value)))
+            })
+            .collect()
+    };
+    let task_managers = [
+        ("asked_for", pool.map(|pool| pool.replicas.0)),
+        ("ready", pool.map(|pool| pool.ready.0)),
+        ("registered", flink.map(|flink| flink.registered().0)),
+        ("wanted", status.wanted.map(|wanted| wanted.width.task_managers.0)),
+    ];
+    let task_managers =
+        task_managers.iter().filter_map(|(state, n)| Some((labels(&[("state", state)]), f64::from((*n)?)))).collect();
+    let parallelism = [
+        ("running", job.map(|job| job.parallelism.0)),
+        ("wanted", status.wanted.map(|wanted| wanted.width.parallelism.0)),
+        ("unbounded", status.wanted.map(|wanted| wanted.unbounded.0)),
+    ];
+    let parallelism =
+        parallelism.iter().filter_map(|(state, n)| Some((labels(&[("state", state)]), f64::from((*n)?)))).collect();
+    let holding = match &status.decision {
+        Decision::Hold(hold) => vec![(labels(&[("reason", hold.as_str())]), 1.0)],
+        _ => Samples::new(),
+    };
+    vec![
+        ("stream_segments", "Open segments of a stream", None, streams(|shape| shape.segments.0)),
+        ("stream_epoch", "Newest epoch of a stream's open segments", None, streams(|shape| shape.epoch)),
+        ("task_managers", "TaskManagers asked for, ready, registered at Flink, and wanted", None, task_managers),
+        ("slots", "Task slots registered at Flink", None, one(flink.map(|flink| f64::from(flink.slots().0)))),
+        ("parallelism", "Parallelism of the job: running, wanted, and wanted before any bound", None, parallelism),
+        ("observation_age", "Age of the last good reading of a source", Some(Unit::Seconds), ages(status)),
+        ("holding", "1 for the reason that the agent holds for now", None, holding),
+        ("change_in_flight", "1 while a change is carried out", None, flag(status.change.is_some())),
+        (
+            "restart_budget_left",
+            "Changes that may still restart the job within this hour",
+            None,
+            one(Some(f64::from(status.restart_budget_left))),
+        ),
+        ("ready", "1 when everything the agent reads has been read", None, flag(status.is_whole())),
+        ("dry_run", "1 if nothing is carried out", None, flag(status.dry_run)),
+    ]
+}
+
+fn ages(status: &Status) -> Samples {
+    let now = clock::now();
+    let seen = &status.observation;
+    let streams = seen.streams.iter().filter_map(|stream| {
+        let labels = vec![("source", "pravega".to_owned()), ("stream", stream.name.to_string())];
+        Some((labels, stream.shape.as_ref()?.age(now)))
+    });
+    let other = |source: &str, age: Option<Duration>| age.map(|age| (vec![("source", source.to_owned())], age));
+    let flink = other("flink", seen.flink.as_ref().map(|reading| reading.age(now)));
+    let pool = other("task_managers", seen.pool.as_ref().map(|reading| reading.age(now)));
+    streams.chain(flink).chain(pool).map(|(labels, age)| (labels, age.as_secs_f64())).collect()
+}

@@ -1,0 +1,205 @@
+//! One case for each guard of the decision, and the arithmetic of widths.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sluice_core::{
+    Checkpoint, Checkpoints, Combine, Decision, Flink, FlinkVersion, Hold, Job, JobState, Memory, Observation,
+    Parallelism, Policy, PolicyOptions, Pool, Reading, Registered, Scheduler, Segments, Slots, Stream, StreamName,
+    StreamShape, TaskManagers, decide,
+};
+
+fn at(second: u64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + Duration::from_secs(1_000_000 + second)
+}
+
+const NOW: u64 = 1000;
+
+fn stream(name: &str, segments: u32) -> Stream {
+    let shape = StreamShape { segments: Segments(segments), epoch: 0 };
+    let name = StreamName { scope: "dna".into(), stream: name.into() };
+    Stream { name, shape: Some(Reading { at: at(NOW), value: shape }) }
+}
+
+/// A job that runs on `n` TaskManagers of one slot, and a stream of `segments`.
+fn seen(segments: u32, n: u32) -> Observation {
+    let job = Job {
+        id: "a".repeat(32),
+        name: "busy-reader".into(),
+        state: JobState::Running,
+        running_since: Some(at(0)),
+        parallelism: Parallelism(n),
+        max_parallelism: Parallelism(128),
+        all_subtasks_run: true,
+        checkpoints: Some(Checkpoints {
+            last_completed: Some(Checkpoint { id: 9, triggered_at: at(NOW - 5) }),
+            restored: 0,
+        }),
+        pending_records: Some(0),
+    };
+    let task_managers = (0..n).map(|i| Registered { id: format!("tm-{i}"), slots: Slots(1) }).collect();
+    let flink = Flink { version: FlinkVersion(1, 20), scheduler: Scheduler::Reactive, jobs: vec![job], task_managers };
+    let pool = Pool { replicas: TaskManagers(n), ready: TaskManagers(n), members: Vec::new(), other_autoscaler: None };
+    Observation {
+        streams: vec![stream("reads", segments)],
+        flink: Some(Reading { at: at(NOW), value: flink }),
+        pool: Some(Reading { at: at(NOW), value: pool }),
+        ..Observation::default()
+    }
+}
+
+fn job(seen: &mut Observation) -> &mut Job {
+    &mut seen.flink.as_mut().unwrap().value.jobs[0]
+}
+
+fn pool(seen: &mut Observation) -> &mut Pool {
+    &mut seen.pool.as_mut().unwrap().value
+}
+
+/// A memory that has watched `seen` for longer than the scale-down window.
+fn watched(seen: &Observation, policy: &Policy) -> Memory {
+    let mut memory = Memory::default();
+    for second in (NOW - 100)..=NOW {
+        let mut then = seen.clone();
+        for stream in &mut then.streams {
+            if let Some(shape) = &mut stream.shape {
+                shape.at = at(second);
+            }
+        }
+        memory.note(at(second), &then, policy);
+    }
+    memory
+}
+
+fn decided(seen: &Observation, options: PolicyOptions) -> Decision {
+    let policy = Policy::try_from(options).unwrap();
+    decide(at(NOW), seen, &watched(seen, &policy), &policy)
+}
+
+fn reason(seen: &Observation) -> &'static str {
+    decided(seen, PolicyOptions::default()).reason()
+}
+
+/// What the decision would have: (parallelism, TaskManagers).
+fn width(decision: &Decision) -> Option<(u32, u32)> {
+    match decision {
+        Decision::Start(change) => Some((change.to.parallelism.0, change.to.task_managers.0)),
+        _ => None,
+    }
+}
+
+#[test]
+fn grows_and_shrinks_to_the_segments() {
+    assert_eq!(width(&decided(&seen(4, 1), PolicyOptions::default())), Some((4, 4)));
+    assert_eq!(width(&decided(&seen(2, 5), PolicyOptions::default())), Some((2, 2)));
+    assert_eq!(reason(&seen(3, 3)), "in_step");
+}
+
+#[test]
+fn each_guard_has_its_name() {
+    let case = |change: fn(&mut Observation)| {
+        let mut seen = seen(4, 2);
+        change(&mut seen);
+        reason(&seen)
+    };
+    assert_eq!(case(|o| o.config_problem = Some("typo".into())), "bad_config");
+    assert_eq!(case(|o| o.streams.clear()), "bad_config");
+    assert_eq!(case(|o| o.flink.as_mut().unwrap().value.scheduler = Scheduler::Fixed), "bad_config");
+    assert_eq!(case(|o| o.follower = true), "not_leader");
+    assert_eq!(case(|o| o.paused_by = Some("annotation".into())), "paused");
+    assert_eq!(case(|o| o.streams[0].shape = None), "unreadable");
+    assert_eq!(case(|o| o.flink = None), "unreadable");
+    assert_eq!(case(|o| o.pool = None), "unreadable");
+    assert_eq!(case(|o| o.streams[0].shape.as_mut().unwrap().at = at(NOW - 16)), "stale");
+    assert_eq!(case(|o| o.flink.as_mut().unwrap().at = at(NOW - 16)), "stale");
+    assert_eq!(case(|o| o.streams[0] = stream("reads", 0)), "sealed_stream");
+    assert_eq!(case(|o| o.streams.push(stream("other", 0))), "sealed_stream");
+    assert_eq!(case(|o| pool(o).other_autoscaler = Some("HorizontalPodAutoscaler/tm".into())), "another_autoscaler");
+    assert_eq!(case(|o| job(o).state = JobState::Failed), "job_not_running");
+    assert_eq!(case(|o| o.flink.as_mut().unwrap().value.jobs.clear()), "job_not_running");
+    assert_eq!(
+        case(|o| {
+            let twin = job(o).clone();
+            o.flink.as_mut().unwrap().value.jobs.push(twin)
+        }),
+        "job_not_running"
+    );
+    // Growing is also filling: it is allowed while the job restarts.
+    assert_eq!(case(|o| job(o).state = JobState::Restarting), "up");
+}
+
+#[test]
+fn shrinking_needs_more_than_growing() {
+    let case = |change: fn(&mut Observation)| {
+        let mut seen = seen(1, 3);
+        change(&mut seen);
+        reason(&seen)
+    };
+    assert_eq!(case(|_| ()), "down");
+    assert_eq!(case(|o| job(o).state = JobState::Restarting), "job_not_running");
+    assert_eq!(case(|o| job(o).all_subtasks_run = false), "job_not_running");
+    assert_eq!(case(|o| job(o).pending_records = Some(100_001)), "catching_up");
+    assert_eq!(case(|o| job(o).pending_records = None), "down");
+    assert_eq!(
+        case(|o| {
+            let job = job(o);
+            job.pending_records = None;
+            job.running_since = Some(at(NOW - 1))
+        }),
+        "catching_up"
+    );
+    assert_eq!(
+        case(|o| {
+            let job = job(o);
+            job.pending_records = None;
+            job.checkpoints = None
+        }),
+        "catching_up"
+    );
+    let policy = Policy::try_from(PolicyOptions::default()).unwrap();
+    let decision = decide(at(NOW), &seen(1, 3), &Memory::default(), &policy);
+    assert_eq!(decision.reason(), "scale_down_window", "an agent that has just started has no history");
+}
+
+#[test]
+fn too_few_registered_task_managers_are_said() {
+    let mut seen = seen(3, 3);
+    seen.flink.as_mut().unwrap().value.task_managers.pop();
+    assert_eq!(reason(&seen), "capacity_limited");
+    let Decision::Hold(Hold::CapacityLimited { registered, .. }) = decided(&seen, PolicyOptions::default()) else {
+        panic!("not limited")
+    };
+    assert_eq!(registered, TaskManagers(2));
+}
+
+#[test]
+fn widths_follow_ratio_slots_bounds_and_streams() {
+    let options = PolicyOptions::default;
+    let to = |segments, options| width(&decided(&seen(segments, 1), options));
+    let slots = Slots(4);
+    assert_eq!(to(5, PolicyOptions { slots_per_task_manager: slots, ..options() }), Some((5, 2)));
+    assert_eq!(to(5, PolicyOptions { ratio: "2".parse().unwrap(), ..options() }), Some((10, 10)));
+    assert_eq!(to(7, PolicyOptions { ratio: "0.5".parse().unwrap(), ..options() }), Some((4, 4)));
+    assert_eq!(to(50, options()), Some((32, 32)));
+    assert_eq!(to(50, PolicyOptions { max_task_managers: TaskManagers(3), ..options() }), Some((3, 3)));
+    assert_eq!(to(1, PolicyOptions { min_task_managers: TaskManagers(2), ..options() }), Some((1, 2)));
+
+    let mut narrow = seen(50, 1);
+    job(&mut narrow).max_parallelism = Parallelism(6);
+    assert_eq!(width(&decided(&narrow, options())), Some((6, 6)));
+
+    let mut two = seen(3, 1);
+    two.streams.push(stream("other", 4));
+    assert_eq!(width(&decided(&two, options())), Some((7, 7)));
+    assert_eq!(width(&decided(&two, PolicyOptions { combine: Combine::Max, ..options() })), Some((4, 4)));
+}
+
+#[test]
+fn every_reason_is_in_the_closed_set() {
+    let labels: Vec<_> = Decision::labels().collect();
+    assert_eq!(labels.len(), Hold::REASONS.len() + 6);
+    let mut unique = labels.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), labels.len());
+}

@@ -1,0 +1,194 @@
+//! `make bench`: how long the agent takes from a change of the stream at the real Pravega controller
+//! to its request for TaskManagers, and what it costs while it only watches.
+//!
+//! Flink and Kubernetes are stand-ins that do everything at once (`fake_cluster`), so what is measured
+//! is Sluice. Several agents, each with a stream of its own, run side by side at default settings, so
+//! that cooldowns and windows pass in parallel.
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use sluice_e2e::{fake_cluster::FakeCluster, percentile::percentile};
+use sluice_lab::{
+    Admin, Pravega, RunDir, Scaling,
+    process::{Launch, Process},
+};
+
+const LANES: usize = 10;
+const WIDENINGS: u32 = 6;
+const NARROWINGS: u32 = 5;
+/// Defaults of the agent that a narrowing waits for and that are reported apart.
+const WINDOW: Duration = Duration::from_secs(60);
+const COOLDOWN_UP: Duration = Duration::from_secs(30);
+const COOLDOWN_DOWN: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_secs(300);
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let run = RunDir::fresh()?;
+    let pravega = Pravega::builder(&run).start().await?;
+    println!("{LANES} agents at default settings, {WIDENINGS} widenings and {NARROWINGS} narrowings each");
+    let mut lanes = Vec::new();
+    for index in 0..LANES {
+        lanes.push(Lane::start(&run, &pravega, index).await?);
+    }
+    let lanes = futures(lanes).await?;
+    let (mut up, mut down) = (Vec::new(), Vec::new());
+    for lane in &lanes {
+        up.extend_from_slice(&lane.up);
+        down.extend_from_slice(&lane.down);
+    }
+    report("widening: segment change at the controller → replicas request", &up);
+    report("narrowing: end of the scale-down window → replicas request (checkpoint that completes at once)", &down);
+
+    let mut lanes = lanes.into_iter();
+    let watched = lanes.next().context("no lane")?;
+    lanes.for_each(|lane| lane.agent.kill());
+    idle(&watched).await?;
+    watched.agent.stop(Duration::from_secs(5)).await;
+    pravega.stop().await?;
+    run.passed();
+    Ok(())
+}
+
+async fn futures(lanes: Vec<Lane>) -> Result<Vec<Lane>> {
+    let tasks: Vec<_> = lanes.into_iter().map(|lane| tokio::spawn(lane.measure())).collect();
+    let mut done = Vec::new();
+    for task in tasks {
+        done.push(task.await??);
+    }
+    Ok(done)
+}
+
+/// One stream, one agent, one stand-in for Flink and Kubernetes.
+struct Lane {
+    stream: String,
+    admin: Admin,
+    cluster: FakeCluster,
+    agent: Process,
+    up: Vec<Duration>,
+    down: Vec<Duration>,
+}
+
+impl Lane {
+    async fn start(run: &RunDir, pravega: &Pravega, index: usize) -> Result<Self> {
+        let stream = format!("lane-{index}");
+        let admin = pravega.admin();
+        admin.create_scope("bench").await?;
+        admin.create_stream("bench", &stream, Scaling::fixed(1)).await?;
+        let cluster = FakeCluster::start(1).await?;
+        let kubeconfig = run.path().join(format!("{stream}.kubeconfig"));
+        cluster.write_kubeconfig(&kubeconfig)?;
+        let launch = Launch::new(release_binary()?)
+            .args(["run", "--listen", &format!("127.0.0.1:{}", run.port()?)])
+            .args(["--pravega-controller", &pravega.controller_uri(), "--scope", "bench", "--stream", &stream])
+            .args(["--flink-url", cluster.url(), "--deployment", "taskmanager", "--kubeconfig"])
+            .arg(&kubeconfig);
+        let agent = Process::start(run, &format!("agent-{index}"), &launch)?;
+        Ok(Self { stream, admin, cluster, agent, up: Vec::new(), down: Vec::new() })
+    }
+
+    async fn measure(mut self) -> Result<Self> {
+        // Long enough for a whole scale-down window of history, and out of step with the other lanes.
+        tokio::time::sleep(WINDOW + Duration::from_millis(137 * self.offset())).await;
+        for width in 2..=WIDENINGS + 1 {
+            let changed = self.scale(width).await?;
+            let took = self.patched(changed, width, Duration::from_secs(60)).await?;
+            self.up.push(took);
+            tokio::time::sleep(COOLDOWN_UP + Duration::from_secs(3)).await;
+        }
+        tokio::time::sleep(COOLDOWN_DOWN).await;
+        for width in (WIDENINGS + 1 - NARROWINGS..=WIDENINGS).rev() {
+            let changed = self.scale(width).await?;
+            let took = self.patched(changed, width, WINDOW * 3).await?;
+            self.down.push(took.saturating_sub(WINDOW));
+            tokio::time::sleep(COOLDOWN_DOWN.saturating_sub(WINDOW) + Duration::from_secs(5)).await;
+        }
+        Ok(self)
+    }
+
+    fn offset(&self) -> u64 {
+        self.stream.bytes().last().map_or(0, |digit| u64::from(digit - b'0'))
+    }
+
+    /// Scales the stream and answers when the controller was first seen to say so.
+    async fn scale(&self, width: u32) -> Result<Instant> {
+        let (admin, stream) = (self.admin.clone(), self.stream.clone());
+        let scaling = tokio::spawn(async move { admin.scale_to("bench", &stream, width).await });
+        let end = instant() + Duration::from_secs(30);
+        loop {
+            let segments = self.admin.segments("bench", &self.stream).await?.len();
+            let seen = instant();
+            if segments == width as usize {
+                scaling.await??;
+                return Ok(seen);
+            }
+            if seen > end {
+                bail!("{} does not scale to {width}", self.stream);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn patched(&mut self, changed: Instant, width: u32, limit: Duration) -> Result<Duration> {
+        while instant() < changed + limit {
+            if let Some((at, _)) = self.cluster.patches().iter().rfind(|(_, n)| *n == u64::from(width)) {
+                return Ok(at.saturating_duration_since(changed));
+            }
+            self.agent.check()?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("{}: no request for {width} TaskManagers within {limit:?}", self.stream)
+    }
+}
+
+fn report(what: &str, samples: &[Duration]) {
+    let p = |share| percentile(samples, share).as_secs_f64();
+    println!("{what}: n={} p50 {:.3} s, p99 {:.3} s, max {:.3} s", samples.len(), p(0.5), p(0.99), p(1.0));
+}
+
+/// What one agent costs while nothing happens.
+async fn idle(lane: &Lane) -> Result<()> {
+    let pid = lane.agent.pid();
+    let (before, begun) = (cpu_ticks(pid)?, instant());
+    let mut peak = 0;
+    while begun.elapsed() < IDLE {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        peak = peak.max(status_kib(pid, "VmRSS:")?);
+    }
+    let ticks_per_second = 100.0; // Linux reports CPU time to programs in hundredths of a second.
+    let seconds = (cpu_ticks(pid)? - before) as f64 / ticks_per_second;
+    let share = 100.0 * seconds / begun.elapsed().as_secs_f64();
+    let size = fs::metadata(release_binary()?)?.len();
+    println!("watching for {} s at one look a second: RSS {:.1} MiB, CPU {share:.2} % of a core", IDLE.as_secs(), peak as f64 / 1024.0);
+    println!("stripped binary: {:.1} MiB", size as f64 / f64::from(1 << 20));
+    Ok(())
+}
+
+fn cpu_ticks(pid: u32) -> Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let after_name = stat.rsplit_once(')').context("/proc/pid/stat")?.1;
+    let fields: Vec<_> = after_name.split_whitespace().collect();
+    // utime and stime, fields 14 and 15 of proc(5); the two before the name are cut off.
+    Ok(fields[11].parse::<u64>()? + fields[12].parse::<u64>()?)
+}
+
+fn status_kib(pid: u32, key: &str) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with(key)).context("/proc/pid/status")?;
+    Ok(line.split_whitespace().nth(1).context("a number")?.parse()?)
+}
+
+fn release_binary() -> Result<PathBuf> {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/sluice"));
+    path.canonicalize().context("target/release/sluice: run `cargo build --release -p sluice`")
+}
+
+#[expect(clippy::disallowed_methods, reason = "the benchmark's clock")]
+fn instant() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,275 @@
+//! The main job on the real Pravega and the real Flink, one scene after the other on one Pravega.
+//! `cargo test -p sluice-e2e --test lab -- --ignored [NAME]`
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Result, ensure};
+use libtest_mimic::{Arguments, Failed, Trial};
+use sluice_e2e::scene::{LONG, SCOPE, Scene};
+use sluice_lab::{
+    Pravega, RunDir,
+    rig::{Agent, Proxy},
+};
+use tokio::runtime::Runtime;
+
+const DEFAULT: &str = "1.20.5";
+
+/// The Pravega that all scenes share, started by the first.
+struct Lab {
+    runtime: Runtime,
+    started: Mutex<Option<(RunDir, Pravega)>>,
+}
+
+impl Lab {
+    fn play<F>(&self, scene: F) -> Result<(), Failed>
+    where
+        F: AsyncFnOnce(&mut Pravega) -> Result<()>,
+    {
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let played = self.runtime.block_on(async {
+            if started.is_none() {
+                let run = RunDir::fresh()?;
+                let pravega = Pravega::builder(&run).controllers(2).start().await?;
+                *started = Some((run, pravega));
+            }
+            match started.as_mut() {
+                Some((_, pravega)) => scene(pravega).await,
+                None => Ok(()),
+            }
+        });
+        played.map_err(|error| Failed::from(format!("{error:#}")))
+    }
+
+    fn stop(&self, passed: bool) {
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((run, pravega)) = started {
+            let _ = self.runtime.block_on(pravega.stop());
+            if passed {
+                run.passed();
+            }
+        }
+    }
+}
+
+fn main() -> Result<()> {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let lab = Arc::new(Lab { runtime: Runtime::new()?, started: Mutex::new(None) });
+    macro_rules! scenes {
+        ($($scene:path),* $(,)?) => {
+            vec![$({
+                let lab = lab.clone();
+                let name = stringify!($scene);
+                Trial::test(name, move || lab.play($scene)).with_ignored_flag(true)
+            }),*]
+        };
+    }
+    let scenes = scenes![
+        an_empty_pool_is_filled_and_the_stream_followed_1_3_2_1,
+        the_stream_scales_during_a_restart_and_between_checkpoints,
+        an_agent_killed_in_the_middle_of_a_change_is_continued,
+        the_controller_goes_away_and_comes_back,
+        a_second_controller_takes_over,
+        flink_goes_away_and_comes_back,
+        what_is_not_there_is_named,
+        the_job_follows_on_flink_1_17,
+        the_job_follows_on_flink_2_3,
+    ];
+    let conclusion = libtest_mimic::run(&arguments, scenes);
+    lab.stop(!conclusion.has_failed());
+    conclusion.exit()
+}
+
+async fn an_empty_pool_is_filled_and_the_stream_followed_1_3_2_1(pravega: &mut Pravega) -> Result<()> {
+    let mut scene = Scene::open(pravega, "main", DEFAULT, 1).await?;
+    let load = scene.load(400)?;
+    let mut agent = scene.agent().await?;
+    agent.wait_in_step(1, LONG).await?;
+    for width in [3, 2, 1] {
+        scene.scale(width).await?;
+        agent.wait_in_step(width.into(), LONG).await?;
+    }
+    let (status, metrics) = agent.get("/metrics").await?;
+    ensure!(status == 200 && metrics.contains("sluice_changes_total{direction=\"down\",outcome=\"done\"} 2"), "{metrics}");
+    ensure!(agent.get("/ready").await?.0 == 200, "not ready");
+    let written = load.stop().await?;
+    agent.stop().await;
+    let proof = scene.prove_and_close(&written).await?;
+    println!("{proof}");
+    Ok(())
+}
+
+async fn the_job_follows_on_flink_1_17(pravega: &mut Pravega) -> Result<()> {
+    follow_up_and_down(pravega, "flink-1-17", "1.17.2").await
+}
+
+async fn the_job_follows_on_flink_2_3(pravega: &mut Pravega) -> Result<()> {
+    follow_up_and_down(pravega, "flink-2-3", "2.3.0").await
+}
+
+async fn follow_up_and_down(pravega: &mut Pravega, stream: &str, flink: &str) -> Result<()> {
+    let mut scene = Scene::open(pravega, stream, flink, 1).await?;
+    let load = scene.load(300)?;
+    let mut agent = scene.agent().await?;
+    agent.wait_in_step(1, LONG).await?;
+    for width in [2, 1] {
+        scene.scale(width).await?;
+        agent.wait_in_step(width.into(), LONG).await?;
+    }
+    let written = load.stop().await?;
+    agent.stop().await;
+    scene.prove_and_close(&written).await?;
+    Ok(())
+}
+
+/// Without an agent: what is tried is the source. The stream scales several times between two
+/// checkpoints, and again while the job restarts because a TaskManager was killed.
+async fn the_stream_scales_during_a_restart_and_between_checkpoints(pravega: &mut Pravega) -> Result<()> {
+    let interval = Duration::from_secs(15);
+    let mut scene = Scene::open_with(pravega, "scales", DEFAULT, 2, interval).await?;
+    let load = scene.load(300)?;
+    scene.flink.start_task_manager("first")?;
+    scene.flink.start_task_manager("second")?;
+    scene.flink.wait_running(2, LONG).await?;
+    scene.flink.wait_checkpoint(LONG).await?;
+    for segments in [3, 1, 2] {
+        scene.scale(segments).await?;
+    }
+    scene.flink.kill_task_manager("second");
+    for segments in [4, 2] {
+        scene.scale(segments).await?;
+    }
+    scene.flink.wait_running(1, LONG).await?;
+    scene.scale(3).await?;
+    scene.flink.start_task_manager("third")?;
+    scene.flink.wait_running(2, LONG).await?;
+    scene.flink.wait_checkpoint(LONG).await?;
+    let written = load.stop().await?;
+    scene.prove_and_close(&written).await?;
+    Ok(())
+}
+
+async fn an_agent_killed_in_the_middle_of_a_change_is_continued(pravega: &mut Pravega) -> Result<()> {
+    let mut scene = Scene::open(pravega, "killed", DEFAULT, 1).await?;
+    let load = scene.load(200)?;
+    let mut agent = scene.agent().await?;
+    agent.wait_in_step(1, LONG).await?;
+    for (width, restarts) in [(3, 2), (1, 1)] {
+        let before = agent.look().await?.and_then(|look| look.restored()).unwrap_or_default();
+        scene.scale(width).await?;
+        agent.wait("a change in flight", LONG, |look| look.change().is_some()).await?;
+        agent.kill();
+        agent = scene.agent().await?;
+        let look = agent.wait_in_step(width.into(), LONG).await?;
+        let restarted = look.restored().unwrap_or_default() - before;
+        // Flink 1.20 restarts the job once for each TaskManager that arrives apart; two can come.
+        ensure!(restarted <= restarts, "{restarted} restarts on the way to {width}");
+    }
+    let started = std::fs::read_dir(scene.run.logs())?
+        .flatten()
+        .filter(|file| file.file_name().to_string_lossy().starts_with("taskmanager-"))
+        .count();
+    ensure!(started == 3, "{started} TaskManagers were ever started, 3 were needed: one was not adopted");
+    let written = load.stop().await?;
+    agent.stop().await;
+    scene.prove_and_close(&written).await?;
+    Ok(())
+}
+
+async fn the_controller_goes_away_and_comes_back(pravega: &mut Pravega) -> Result<()> {
+    let mut scene = Scene::open(pravega, "away", DEFAULT, 3).await?;
+    let load = scene.load(100)?;
+    let mut plan = scene.agent_plan();
+    plan.controllers.truncate(1);
+    plan.flags.extend(["--staleness".into(), "6s".into()]);
+    let mut agent = Agent::start(&scene.run, &plan).await?;
+    agent.wait_in_step(3, LONG).await?;
+
+    pravega.kill_controller(0)?;
+    scene.scale(1).await?; // Through the other controller, which this agent does not know.
+    let away = tokio::time::Instant::now();
+    agent.wait("held as stale", LONG, |look| look.reason() == "stale").await?;
+    while away.elapsed() < Duration::from_secs(30) {
+        let look = agent.look().await?;
+        ensure!(look.is_none_or(|look| look.replicas() == Some(3)), "it shrank without knowing the stream");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    pravega.start_controller(0).await?;
+    agent.wait_in_step(1, LONG).await?;
+    let written = load.stop().await?;
+    agent.stop().await;
+    scene.prove_and_close(&written).await?;
+    Ok(())
+}
+
+async fn a_second_controller_takes_over(pravega: &mut Pravega) -> Result<()> {
+    let mut scene = Scene::open(pravega, "failover", DEFAULT, 1).await?;
+    let mut agent = scene.agent().await?;
+    agent.wait_in_step(1, LONG).await?;
+    pravega.kill_controller(0)?;
+    scene.scale(2).await?;
+    let look = agent.wait("the split is seen", Duration::from_secs(20), |look| look.segments() == Some(2)).await;
+    pravega.start_controller(0).await?;
+    look?;
+    agent.wait_in_step(2, LONG).await?;
+    agent.stop().await;
+    scene.close().await;
+    Ok(())
+}
+
+async fn flink_goes_away_and_comes_back(pravega: &mut Pravega) -> Result<()> {
+    let mut scene = Scene::open(pravega, "rest", DEFAULT, 1).await?;
+    let proxy = Proxy::to(scene.flink.rest_url().trim_start_matches("http://").parse()?).await?;
+    let mut plan = scene.agent_plan();
+    plan.flink_url = proxy.url();
+    plan.flags.extend(["--staleness".into(), "5s".into()]);
+    let mut agent = Agent::start(&scene.run, &plan).await?;
+    agent.wait_in_step(1, LONG).await?;
+    proxy.set_open(false);
+    agent.wait("Flink is stale", LONG, |look| look.reason() == "stale").await?;
+    scene.scale(2).await?;
+    agent.wait("the split is seen", LONG, |look| look.segments() == Some(2)).await?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let look = agent.wait("held", LONG, |look| look.reason() == "stale").await?;
+    ensure!(look.replicas() == Some(1), "it acted without Flink: {look}");
+    proxy.set_open(true);
+    agent.wait_in_step(2, LONG).await?;
+    agent.stop().await;
+    scene.close().await;
+    Ok(())
+}
+
+/// A missing stream, scope or job: the agent stays up, is not ready, and says what it misses.
+async fn what_is_not_there_is_named(pravega: &mut Pravega) -> Result<()> {
+    let mut scene = Scene::open(pravega, "there", DEFAULT, 1).await?;
+    let cases: [(&str, &str, &[&str], &str, &[&str]); 4] = [
+        (SCOPE, "nothing", &[], "unreadable", &["--stream", "nothing"]),
+        ("nowhere", "there", &[], "unreadable", &["--scope", "nowhere"]),
+        (SCOPE, "there", &["--flink-job", "nobody"], "job_not_running", &[]),
+        (SCOPE, "there", &["--pravega-controller", "tcp://127.0.0.1:1"], "unreadable", &["--pravega-controller", "127.0.0.1:1"]),
+    ];
+    for (scope, stream, flags, reason, named) in cases {
+        let mut plan = scene.agent_plan();
+        (plan.scope, plan.stream) = (scope.into(), stream.into());
+        if flags.first() == Some(&"--pravega-controller") {
+            plan.controllers = vec![flags[1].into()];
+        } else {
+            plan.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
+        }
+        let mut agent = Agent::start(&scene.run, &plan).await?;
+        let look = agent.wait(reason, Duration::from_secs(30), |look| look.reason() == reason).await?;
+        ensure!(look.replicas() == Some(0), "it acted: {look}");
+        let (status, said) = agent.get("/ready").await?;
+        ensure!(status == 503 || reason == "job_not_running", "{status} {said}");
+        let log = agent.log()?;
+        for text in named {
+            ensure!(log.contains(text), "the log does not name {text}: {log}");
+        }
+        agent.stop().await;
+    }
+    scene.close().await;
+    Ok(())
+}
