@@ -106,7 +106,7 @@ impl Cache {
     }
 
     /// Waits for the lock of one item; it is free again when the file is dropped.
-    async fn lock(&self, item: &str, progress: Progress) -> Result<File, CacheError> {
+    pub(crate) async fn lock(&self, item: &str, progress: Progress) -> Result<File, CacheError> {
         let path = self.root.join(format!("{item}.lock"));
         let failed = |source| CacheError::Folder { path: path.clone(), source };
         fs::create_dir_all(&self.root).map_err(failed)?;
@@ -127,7 +127,7 @@ impl Cache {
 
     /// A folder to fetch into, on the same file system as the final place. What an interrupted lab
     /// left there is removed first; the caller holds the lock of the item.
-    fn staging(&self, item: &str) -> Result<TempDir, CacheError> {
+    pub(crate) fn staging(&self, item: &str) -> Result<TempDir, CacheError> {
         let prefix = format!(".{item}-");
         for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(&prefix) {
@@ -141,7 +141,7 @@ impl Cache {
     }
 
     /// Moves a complete folder to its final place.
-    fn publish(from: &Path, to: &Path) -> Result<(), CacheError> {
+    pub(crate) fn publish(from: &Path, to: &Path) -> Result<(), CacheError> {
         fs::rename(from, to).map_err(|source| CacheError::Folder { path: to.to_owned(), source })
     }
 }
@@ -194,6 +194,21 @@ pub(crate) fn jars(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
         .collect();
     jars.sort();
     Ok(jars)
+}
+
+/// The size of the largest file in a folder: of a download, the thing itself.
+fn largest_in(folder: &Path) -> u64 {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files
+        .map(|entry| {
+            if entry.path().is_dir() {
+                largest_in(&entry.path())
+            } else {
+                entry.metadata().map_or(0, |meta| meta.len())
+            }
+        })
+        .max()
+        .unwrap_or(0)
 }
 
 /// The bytes of all files beneath a folder.

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cache::{CacheError, FlinkVersion};
+use crate::demo::DemoArgs;
 use crate::flink::FlinkError;
 use crate::pravega::PravegaError;
 use crate::tools::MissingTool;
@@ -43,6 +44,8 @@ enum Command {
     Down(DownArgs),
     /// Create, look at, scale, seal or delete a stream.
     Stream(StreamArgs),
+    /// Watch a real Flink job follow a real Pravega stream, and prove that no event was lost.
+    Demo(DemoArgs),
     /// Say which tools are there and how to install the missing ones.
     Doctor,
 }

@@ -5,7 +5,9 @@
 //! the script that [`Flink::task_manager_script`] names.
 
 mod builder;
+mod class_archive;
 mod conf;
+mod distribution;
 mod job;
 mod rest_api;
 mod script;
@@ -21,12 +23,13 @@ pub use conf::{Mode, TaskManagerMemory};
 pub use job::{BusyReader, Job};
 pub use rest_api::{Checkpoints, JobStatus, TaskManager};
 
-use crate::cache::CacheError;
+use crate::cache::{Cache, CacheError, FlinkVersion};
 use crate::clock::Deadline;
 use crate::ports::PortsError;
 use crate::process::{Launch, Process, ProcessError};
+use crate::progress::Progress;
 use crate::run_dir::RunDir;
-use crate::tools::MissingTool;
+use crate::tools::{self, MissingTool};
 use rest_api::RestApi;
 
 /// How long processes may take to stop by themselves. Nothing is lost by not waiting longer: state is
@@ -113,6 +116,14 @@ impl Flink {
     #[must_use]
     pub fn builder(run: &RunDir, version: &str) -> FlinkBuilder {
         FlinkBuilder::new(run, version)
+    }
+
+    /// Brings everything that a Flink of this version needs into the cache, and starts nothing that stays.
+    pub async fn fetch(cache: &Cache, version: FlinkVersion, progress: Progress) -> Result<(), FlinkError> {
+        let java = tools::java()?;
+        let home = cache.flink(version, progress).await?;
+        class_archive::ensure(cache, &java, version, &home, progress).await?;
+        Ok(())
     }
 
     /// The address of the REST API: `http://127.0.0.1:port`.

@@ -25,6 +25,7 @@ pub mod admin;
 pub mod cache;
 pub mod cli;
 mod clock;
+mod demo;
 pub mod flink;
 mod java;
 pub mod pid_file;

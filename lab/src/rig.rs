@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-pub use agent::{Agent, AgentPlan, Look};
+pub use agent::{Agent, AgentApi, AgentPlan, Look};
 pub use generator::{Generator, Load, Written};
 pub use ledger::{Ledger, Proof};
 pub use proxy::Proxy;

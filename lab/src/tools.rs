@@ -44,6 +44,8 @@ pub struct Java {
     pub program: PathBuf,
     /// Its version, for example 17.
     pub major: u32,
+    /// The same in full, for example `17.0.15`.
+    pub version: String,
 }
 
 /// Finds Java: `$JAVA_HOME/bin/java` if that is set, else `java` on the path.
@@ -53,13 +55,13 @@ pub fn java() -> Result<Java, MissingTool> {
         .filter(|java| java.is_file())
         .or_else(|| find_program("java"))
         .ok_or(MissingTool::Java)?;
-    let version = Command::new(&program).arg("-version").output().map_err(|_| MissingTool::Java)?;
-    let major = parse_java_version(&String::from_utf8_lossy(&version.stderr)).ok_or(MissingTool::Java)?;
+    let answer = Command::new(&program).arg("-version").output().map_err(|_| MissingTool::Java)?;
+    let (version, major) = parse_java_version(&String::from_utf8_lossy(&answer.stderr)).ok_or(MissingTool::Java)?;
     if major < OLDEST_JAVA {
         let path = program.display().to_string();
         return Err(MissingTool::OldJava { path, found: major });
     }
-    Ok(Java { program, major })
+    Ok(Java { program, major, version })
 }
 
 /// Finds Maven.
@@ -85,7 +87,7 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 #[must_use]
 pub fn report() -> (Vec<String>, bool) {
     let found = [
-        java().map(|java| format!("java {} ({})", java.major, java.program.display())),
+        java().map(|java| format!("java {} ({})", java.version, java.program.display())),
         maven().map(|mvn| format!("mvn ({})", mvn.display())),
         python().map(|python| format!("python3 with pip ({})", python.display())),
     ];
@@ -100,14 +102,16 @@ pub fn report() -> (Vec<String>, bool) {
     (lines, complete)
 }
 
-/// The major version in what `java -version` prints: `"17.0.15"` is 17, `"1.8.0_392"` is 8.
-fn parse_java_version(text: &str) -> Option<u32> {
+/// The version in what `java -version` prints, in full and in short: `"17.0.15"` is 17, `"1.8.0_392"`
+/// is 8.
+fn parse_java_version(text: &str) -> Option<(String, u32)> {
     let version = text.split('"').nth(1)?;
     let mut numbers = version.split(|c: char| !c.is_ascii_digit());
-    match numbers.next()?.parse().ok()? {
-        1 => numbers.next()?.parse().ok(),
-        major => Some(major),
-    }
+    let major = match numbers.next()?.parse().ok()? {
+        1 => numbers.next()?.parse().ok()?,
+        major => major,
+    };
+    Some((version.to_owned(), major))
 }
 
 #[cfg(test)]
@@ -123,7 +127,7 @@ mod tests {
             ("openjdk version \"26-ea\" 2026-03-17", Some(26)),
             ("command not found", None),
         ] {
-            assert_eq!(parse_java_version(text), major, "{text}");
+            assert_eq!(parse_java_version(text).map(|(_, major)| major), major, "{text}");
         }
     }
 

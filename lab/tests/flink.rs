@@ -1,29 +1,30 @@
-//! The lab's own Flink, with the busy reader on a real stream. Needs the job's jar: `make job`.
+//! The lab's own Flink, with the busy reader on a real stream. Needs the job's jar: `make job`. Another
+//! version than the default is tried with, for example, `SLUICE_LAB_FLINK=2.3.0`.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use sluice_lab::{BusyReader, Flink, Mode, Pravega, RunDir, Scaling, pid_file};
+use sluice_lab::{BusyReader, Flink, FlinkVersion, Mode, Pravega, RunDir, Scaling, pid_file};
 
-const VERSION: &str = "1.20.5";
 const LIMIT: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 #[ignore = "starts real Pravega and Flink"]
 async fn a_reactive_job_takes_what_the_lab_and_others_start() -> anyhow::Result<()> {
+    let version = std::env::var("SLUICE_LAB_FLINK").unwrap_or_else(|_| FlinkVersion::DEFAULT.to_string());
     let run = RunDir::fresh()?;
     let pravega = Pravega::builder(&run).start().await?;
     pravega.admin().create_stream("dna", "load", Scaling::fixed(2)).await?;
     let reader = BusyReader {
-        jar: BusyReader::jar_in(Path::new("..").canonicalize()?.as_path(), VERSION.parse()?),
+        jar: BusyReader::jar_in(Path::new("..").canonicalize()?.as_path(), version.parse()?),
         controller: pravega.controller_uri(),
         scope: "dna".into(),
         stream: "load".into(),
         iterations: 1,
         ledger: None,
     };
-    let mut flink = Flink::builder(&run, VERSION)
+    let mut flink = Flink::builder(&run, &version)
         .mode(Mode::Reactive)
         .job(reader)
         .checkpoint_interval(Duration::from_secs(1))

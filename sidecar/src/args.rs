@@ -76,7 +76,13 @@ pub struct RunArgs {
 
     /// What is logged: a level (error, warn, info, debug, trace) or a filter such as
     /// `info,sluice::flink=debug`.
-    #[arg(long, env = "SLUICE_LOG", value_name = "FILTER", default_value = "info,kube_client=off", help_heading = "Agent")]
+    #[arg(
+        long,
+        env = "SLUICE_LOG",
+        value_name = "FILTER",
+        default_value = "info,kube_client=off",
+        help_heading = "Agent"
+    )]
     pub log: String,
 }
 

@@ -26,7 +26,11 @@ fn each_names_its_flag_and_what_was_seen() {
     fs::write(&garbage, "not a certificate").unwrap();
     let garbage = garbage.display().to_string();
     for (extra, code, named) in [
-        (&["--min-task-managers", "5", "--max-task-managers", "2"][..], 78, &["--min-task-managers 5", "--max-task-managers 2"][..]),
+        (
+            &["--min-task-managers", "5", "--max-task-managers", "2"][..],
+            78,
+            &["--min-task-managers 5", "--max-task-managers 2"][..],
+        ),
         (&["--pravega-ca", "/nowhere/ca.pem"], 78, &["--pravega-ca", "/nowhere/ca.pem"]),
         (&["--pravega-ca", &garbage], 78, &["--pravega-ca", &garbage]),
         (&["--flink-url", "localhost:8081"], 78, &["--flink-url", "localhost:8081"]),

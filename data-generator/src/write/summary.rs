@@ -210,14 +210,13 @@ impl WriterSummary {
         }
         let runs: Vec<String> =
             self.unacknowledged.iter().take(RUNS_SHOWN).map(|[first, last]| range(*first..=*last)).collect();
-        let more = self.unacknowledged.len().saturating_sub(RUNS_SHOWN);
-        let more = if more > 0 { format!(" and {more} more runs") } else { String::new() };
-        format!(
-            "writer {writer} {} of {} events acknowledged; not: {}{more}",
-            self.acknowledged,
-            self.written,
-            runs.join(", "),
-        )
+        let more = match self.unacknowledged.len().saturating_sub(RUNS_SHOWN) {
+            // A writer that was cut short could not say any more.
+            _ if runs.is_empty() => "it was cut short, which ones is unknown".to_owned(),
+            0 => format!("not: {}", runs.join(", ")),
+            more => format!("not: {} and {more} more runs", runs.join(", ")),
+        };
+        format!("writer {writer} {} of {} events acknowledged; {more}", self.acknowledged, self.written)
     }
 }
 

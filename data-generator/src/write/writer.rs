@@ -151,7 +151,7 @@ impl<O: Outlet> Writer<O> {
                 Some(receipt) = self.receipts.next() => self.take_receipts(receipt),
                 () = sleep_until(due), if next.is_some() => self.send_due().await,
                 _ = tick.tick() => {}
-                _ = self.stop.changed() => {}
+                Ok(()) = self.stop.changed() => {}
             }
         }
     }

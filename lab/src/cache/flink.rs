@@ -98,7 +98,7 @@ impl Cache {
                 .env("TMPDIR", &scratch),
             log: staging.path().join("pip.log"),
         };
-        download.run(|_| task.at(&size(super::bytes_in(&scratch) + super::bytes_in(&downloads)))).await?;
+        download.run(|_| task.at(&size(super::largest_in(&scratch).max(super::largest_in(&downloads))))).await?;
 
         let unpack = Fetch {
             what: what.clone(),

@@ -7,7 +7,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::up::up;
 use super::{Command, DownArgs, FetchArgs, StreamAction, StreamArgs};
-use crate::{Admin, Cache, Progress, Scaling, pid_file, tools};
+use crate::demo::demo;
+use crate::{Admin, Cache, Flink, Progress, Scaling, pid_file, tools};
 
 /// How long processes may take to stop when `lab down` asks them.
 const GRACE: Duration = Duration::from_secs(15);
@@ -21,6 +22,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Up(args) => up(args).await,
+        Command::Demo(args) => until_signal(demo(args)).await,
         Command::Fetch(args) => until_signal(fetch(args)).await,
         Command::Stream(args) => until_signal(stream(args)).await,
     }
@@ -57,7 +59,7 @@ async fn fetch(args: FetchArgs) -> anyhow::Result<()> {
     let progress = Progress::detect();
     cache.pravega(progress).await?;
     for version in args.flink {
-        cache.flink(version, progress).await?;
+        Flink::fetch(&cache, version, progress).await?;
     }
     println!("{}", cache.root().display());
     Ok(())

@@ -3,44 +3,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::conf::{Conf, Mode, TaskManagerMemory};
+use super::distribution::{self, Distribution};
 use super::rest_api::RestApi;
-use super::{Flink, FlinkError, Job, script};
+use super::{Flink, FlinkError, Job, class_archive, script};
 use crate::cache::{Cache, FlinkVersion};
-use crate::java::JavaProcess;
-use crate::process::Launch;
 use crate::progress::Progress;
 use crate::run_dir::RunDir;
 use crate::tools;
-
-const LOG4J: &str = "\
-rootLogger.level = INFO
-rootLogger.appenderRef.out.ref = out
-appender.out.name = out
-appender.out.type = CONSOLE
-appender.out.layout.type = PatternLayout
-appender.out.layout.pattern = %d{HH:mm:ss.SSS} %-5p %c{1} - %m%n
-";
-
-/// What Flink needs of the inside of Java; the same list for all its versions.
-const OPENED_PACKAGES: [&str; 13] = [
-    "java.lang",
-    "java.lang.invoke",
-    "java.lang.reflect",
-    "java.io",
-    "java.net",
-    "java.nio",
-    "java.text",
-    "java.time",
-    "java.util",
-    "java.util.concurrent",
-    "java.util.concurrent.atomic",
-    "java.util.concurrent.locks",
-    "sun.nio.ch",
-];
 
 /// Describes a Flink to be started.
 #[derive(Debug, Clone)]
@@ -193,21 +165,17 @@ impl FlinkBuilder {
             quick: self.quick,
             options: self.options,
         };
-        let conf_folder = folder.join("conf");
-        write(&conf_folder.join(conf.file_name()), &conf.text(&folder))?;
-        write(&conf_folder.join("log4j.properties"), LOG4J)?;
-        write(&folder.join("tmp/.keep"), "")?;
-
-        let distribution = Distribution { home, conf: conf_folder, job_jar: job.jar.clone() };
-        let task_manager = distribution.environment(distribution.task_manager(&java, &self.memory)?);
+        let classes = class_archive::ensure(&cache, &java, version, &home, self.progress).await?;
+        let distribution = Distribution::new(java, home, &folder, classes)?;
+        distribution.write_configuration(&conf)?;
+        let task_manager = distribution.task_manager(&self.memory, Some(&job.jar));
         let script = folder.join("taskmanager.sh");
-        write(&script, &script::text(&run, &task_manager))?;
+        distribution::write(&script, &script::text(&run, &task_manager))?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))
             .map_err(|source| FlinkError::Write { path: script.clone(), source })?;
 
-        let job_manager = distribution.job_manager(&java, self.job_manager_heap, &job)?;
         let mut flink = Flink {
-            launch: distribution.environment(job_manager),
+            launch: distribution.job_manager(self.job_manager_heap, &job),
             script,
             checkpoints: folder.join("checkpoints"),
             rest: RestApi::new(rest_port),
@@ -222,69 +190,4 @@ impl FlinkBuilder {
         task.done("ready");
         Ok(flink)
     }
-}
-
-/// An unpacked distribution with a configuration and a job.
-struct Distribution {
-    home: PathBuf,
-    conf: PathBuf,
-    job_jar: PathBuf,
-}
-
-impl Distribution {
-    fn job_manager(&self, java: &tools::Java, heap: u32, job: &Job) -> Result<Launch, FlinkError> {
-        let main = "org.apache.flink.container.entrypoint.StandaloneApplicationClusterEntryPoint";
-        let mut process = self.java(java, main, heap)?.option("-XX:MaxMetaspaceSize=192m").args([
-            "--configDir",
-            &self.conf.to_string_lossy(),
-            "--job-classname",
-            &job.main,
-        ]);
-        process = process.args(&job.args);
-        Ok(process.launch())
-    }
-
-    fn task_manager(&self, java: &tools::Java, memory: &TaskManagerMemory) -> Result<Launch, FlinkError> {
-        let process = self
-            .java(java, "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", memory.heap())?
-            .direct_memory(memory.direct())
-            .option(format!("-XX:MaxMetaspaceSize={}m", memory.metaspace))
-            .option("-XX:ReservedCodeCacheSize=48m")
-            .args(["--configDir", &self.conf.to_string_lossy()]);
-        Ok(process.launch())
-    }
-
-    fn java(&self, java: &tools::Java, main: &str, heap: u32) -> Result<JavaProcess, FlinkError> {
-        let mut process = JavaProcess::new(java, main, heap)
-            .property("log4j.configurationFile", format!("file:{}/log4j.properties", self.conf.display()))
-            .class_path(self.jars()?)
-            // Not in `usrlib`: if that folder exists, every version wants the job's class in it.
-            .class_path([&self.job_jar]);
-        for package in OPENED_PACKAGES {
-            process = process.option(format!("--add-opens=java.base/{package}=ALL-UNNAMED"));
-        }
-        for package in ["sun.net.util", "sun.security.util"] {
-            process = process.option(format!("--add-exports=java.base/{package}=ALL-UNNAMED"));
-        }
-        Ok(process)
-    }
-
-    fn jars(&self) -> Result<Vec<PathBuf>, FlinkError> {
-        crate::cache::jars(&self.home.join("lib")).map_err(FlinkError::from)
-    }
-
-    /// What Flink's own scripts would set.
-    fn environment(&self, launch: Launch) -> Launch {
-        launch
-            .env("FLINK_CONF_DIR", &self.conf)
-            .env("FLINK_LIB_DIR", self.home.join("lib"))
-            .env("FLINK_PLUGINS_DIR", self.home.join("plugins"))
-    }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), FlinkError> {
-    let parent = path.parent().unwrap_or(path);
-    fs::create_dir_all(parent)
-        .and_then(|()| fs::write(path, text))
-        .map_err(|source| FlinkError::Write { path: path.to_owned(), source })
 }

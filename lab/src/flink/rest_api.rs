@@ -139,6 +139,11 @@ impl RestApi {
         &self.url
     }
 
+    /// Whether it answers at all.
+    pub async fn answers(&self) -> bool {
+        rest::answers(&self.client, &format!("{}/config", self.url)).await
+    }
+
     /// The first job, if there is one yet.
     pub async fn first_job(&self) -> Result<Option<String>, FlinkError> {
         let answer: Jobs = self.get("/jobs").await?;

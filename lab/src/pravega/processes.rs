@@ -249,7 +249,7 @@ mod tests {
 
     fn processes() -> Processes {
         Processes {
-            java: Java { program: "java".into(), major: 17 },
+            java: Java { program: "java".into(), major: 17, version: "17".into() },
             jars: vec!["/jars/a.jar".into()],
             data: "/run/pravega".into(),
             zookeeper: 20_001,

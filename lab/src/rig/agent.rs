@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::binary;
+use crate::clock::Deadline;
 use crate::process::{Launch, Process};
 use crate::rest;
 use crate::run_dir::RunDir;
-use crate::clock::Deadline;
 
 /// How an agent is started on a process pool.
 #[derive(Clone, Debug)]
@@ -37,6 +37,13 @@ pub struct AgentPlan {
 #[derive(Debug)]
 pub struct Agent {
     process: Process,
+    /// What it says over HTTP.
+    pub api: AgentApi,
+}
+
+/// What an agent says of itself over HTTP.
+#[derive(Clone, Debug)]
+pub struct AgentApi {
     url: String,
     http: reqwest::Client,
 }
@@ -53,9 +60,10 @@ impl Agent {
             .arg(&plan.pool_dir)
             .args(&plan.flags);
         let process = Process::start(run, &plan.name, &launch)?;
-        let mut agent = Self { process, url: format!("http://{address}"), http: rest::client() };
+        let api = AgentApi { url: format!("http://{address}"), http: rest::client() };
+        let mut agent = Self { process, api };
         let deadline = Deadline::after(Duration::from_secs(10));
-        while !rest::answers(&agent.http, &format!("{}/live", agent.url)).await {
+        while !rest::answers(&agent.api.http, &format!("{}/live", agent.api.url)).await {
             agent.process.check()?;
             if deadline.is_over() {
                 return Err(agent.process.not_ready(deadline.limit()).into());
@@ -86,6 +94,40 @@ impl Agent {
         std::fs::read_to_string(self.process.log()).context("the agent's log")
     }
 
+    /// Waits until the newest look satisfies `done`.
+    pub async fn wait(&mut self, what: &str, limit: Duration, done: impl Fn(&Look) -> bool) -> Result<Look> {
+        let deadline = Deadline::after(limit);
+        let mut last = None;
+        while !deadline.is_over() {
+            self.process.check()?;
+            if let Ok(Some(look)) = self.api.look().await {
+                if done(&look) {
+                    return Ok(look);
+                }
+                last = Some(look);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let said = last.map_or_else(|| "nothing".to_owned(), |look| look.to_string());
+        bail!("after {} s still not: {what}. The agent says: {said}", limit.as_secs())
+    }
+
+    /// Waits until the job runs at this width and the agent says that it is in step.
+    pub async fn wait_in_step(&mut self, width: u64, limit: Duration) -> Result<Look> {
+        self.wait(&format!("in step at {width}"), limit, |look| {
+            look.reason() == "in_step" && look.parallelism() == Some(width) && look.registered() == Some(width)
+        })
+        .await
+    }
+}
+
+impl AgentApi {
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// `GET /state`; `None` before the first look.
     pub async fn look(&self) -> Result<Option<Look>> {
         let answer = self.http.get(format!("{}/state", self.url)).send().await?;
@@ -104,32 +146,6 @@ impl Agent {
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
         let answer = self.http.get(format!("{}{path}", self.url)).send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
-    }
-
-    /// Waits until the newest look satisfies `done`.
-    pub async fn wait(&mut self, what: &str, limit: Duration, done: impl Fn(&Look) -> bool) -> Result<Look> {
-        let deadline = Deadline::after(limit);
-        let mut last = None;
-        while !deadline.is_over() {
-            self.process.check()?;
-            if let Ok(Some(look)) = self.look().await {
-                if done(&look) {
-                    return Ok(look);
-                }
-                last = Some(look);
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        let said = last.map_or_else(|| "nothing".to_owned(), |look| look.to_string());
-        bail!("after {} s still not: {what}. The agent says: {said}", limit.as_secs())
-    }
-
-    /// Waits until the job runs at this width and the agent says that it is in step.
-    pub async fn wait_in_step(&mut self, width: u64, limit: Duration) -> Result<Look> {
-        self.wait(&format!("in step at {width}"), limit, |look| {
-            look.reason() == "in_step" && look.parallelism() == Some(width) && look.registered() == Some(width)
-        })
-        .await
     }
 }
 

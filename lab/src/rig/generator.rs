@@ -109,7 +109,11 @@ impl Generator {
     pub async fn finish(mut self, limit: Duration) -> Result<Written> {
         let status = self.process.wait(limit).await;
         let status = status.with_context(|| format!("the generator still writes after {} s", limit.as_secs()))?;
-        ensure!(status.success(), "the generator failed: {}", self.process.check().map_or_else(|e| e.to_string(), |()| String::new()));
+        ensure!(
+            status.success(),
+            "the generator failed: {}",
+            self.process.check().map_or_else(|e| e.to_string(), |()| String::new())
+        );
         self.account()
     }
 

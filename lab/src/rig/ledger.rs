@@ -41,7 +41,10 @@ impl Proof {
 impl std::fmt::Display for Proof {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { written, counted, lost, duplicated, unknown } = self;
-        write!(f, "{written} events written, {counted} counted, {lost} lost, {duplicated} duplicated, {unknown} unknown")
+        write!(
+            f,
+            "{written} events written, {counted} counted, {lost} lost, {duplicated} duplicated, {unknown} unknown"
+        )
     }
 }
 

@@ -20,7 +20,7 @@ fn stream() -> StreamName {
 fn options(addresses: &[&str]) -> ControllerOptions {
     ControllerOptions {
         addresses: addresses.iter().map(ToString::to_string).collect(),
-        timeout: Duration::from_millis(500),
+        timeout: Duration::from_secs(1),
         ..ControllerOptions::default()
     }
 }
@@ -58,11 +58,11 @@ async fn a_controller_that_is_away_costs_nothing_once_another_answered() {
     let controller = controller(&[&silent.address, &fake.address]);
     let (first, took) = timed(controller.shape(&stream())).await;
     assert_eq!(first.unwrap(), shape(2, 1));
-    assert!(took >= Duration::from_millis(500) && took < Duration::from_millis(1500), "{took:?}");
+    assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(3), "{took:?}");
     for _ in 0..3 {
         let (again, took) = timed(controller.shape(&stream())).await;
         assert_eq!(again.unwrap(), shape(2, 1));
-        assert!(took < Duration::from_millis(400), "the silent one was asked again: {took:?}");
+        assert!(took < Duration::from_secs(1), "the silent one was asked again: {took:?}");
     }
 }
 
@@ -101,11 +101,10 @@ async fn the_deadline_holds_whatever_the_peer_does() {
         let error = outcome.unwrap_err();
         assert_eq!(error.kind(), "timeout");
         let message = error.to_string();
-        for part in ["dna/reads", &never_accepts_grpc.address, &never_answers.address, "500ms", "--pravega-controller"]
-        {
+        for part in ["dna/reads", &never_accepts_grpc.address, &never_answers.address, "1s", "--pravega-controller"] {
             assert!(message.contains(part), "{part} in {message}");
         }
-        assert!(took < Duration::from_millis(1800), "{took:?}");
+        assert!(took < Duration::from_secs(4), "{took:?}");
     }
 }
 
@@ -116,7 +115,7 @@ async fn nobody_listens() {
     let error = outcome.unwrap_err();
     assert_eq!(error.kind(), "unreachable");
     assert!(error.to_string().contains("refused") && error.to_string().contains(&address), "{error}");
-    assert!(took < Duration::from_millis(400), "{took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 #[tokio::test]

@@ -164,7 +164,11 @@ async fn idle(lane: &Lane) -> Result<()> {
     let seconds = (cpu_ticks(pid)? - before) as f64 / ticks_per_second;
     let share = 100.0 * seconds / begun.elapsed().as_secs_f64();
     let size = fs::metadata(release_binary()?)?.len();
-    println!("watching for {} s at one look a second: RSS {:.1} MiB, CPU {share:.2} % of a core", IDLE.as_secs(), peak as f64 / 1024.0);
+    println!(
+        "watching for {} s at one look a second: RSS {:.1} MiB, CPU {share:.2} % of a core",
+        IDLE.as_secs(),
+        peak as f64 / 1024.0
+    );
     println!("stripped binary: {:.1} MiB", size as f64 / f64::from(1 << 20));
     Ok(())
 }

@@ -176,7 +176,9 @@ async fn scale(State(world): State<World>, Json(patch): Json<Value>) -> Json<Val
         world.patches.push((now, replicas));
         world.running_since = milliseconds();
     }
-    Json(json!({ "apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {}, "spec": { "replicas": world.replicas } }))
+    Json(
+        json!({ "apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {}, "spec": { "replicas": world.replicas } }),
+    )
 }
 
 async fn nothing() -> Json<Value> {

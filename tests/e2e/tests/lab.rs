@@ -92,9 +92,12 @@ async fn an_empty_pool_is_filled_and_the_stream_followed_1_3_2_1(pravega: &mut P
         scene.scale(width).await?;
         agent.wait_in_step(width.into(), LONG).await?;
     }
-    let (status, metrics) = agent.get("/metrics").await?;
-    ensure!(status == 200 && metrics.contains("sluice_changes_total{direction=\"down\",outcome=\"done\"} 2"), "{metrics}");
-    ensure!(agent.get("/ready").await?.0 == 200, "not ready");
+    let (status, metrics) = agent.api.get("/metrics").await?;
+    ensure!(
+        status == 200 && metrics.contains("sluice_changes_total{direction=\"down\",outcome=\"done\"} 2"),
+        "{metrics}"
+    );
+    ensure!(agent.api.get("/ready").await?.0 == 200, "not ready");
     let written = load.stop().await?;
     agent.stop().await;
     let proof = scene.prove_and_close(&written).await?;
@@ -158,7 +161,7 @@ async fn an_agent_killed_in_the_middle_of_a_change_is_continued(pravega: &mut Pr
     let mut agent = scene.agent().await?;
     agent.wait_in_step(1, LONG).await?;
     for (width, restarts) in [(3, 2), (1, 1)] {
-        let before = agent.look().await?.and_then(|look| look.restored()).unwrap_or_default();
+        let before = agent.api.look().await?.and_then(|look| look.restored()).unwrap_or_default();
         scene.scale(width).await?;
         agent.wait("a change in flight", LONG, |look| look.change().is_some()).await?;
         agent.kill();
@@ -193,7 +196,7 @@ async fn the_controller_goes_away_and_comes_back(pravega: &mut Pravega) -> Resul
     let away = tokio::time::Instant::now();
     agent.wait("held as stale", LONG, |look| look.reason() == "stale").await?;
     while away.elapsed() < Duration::from_secs(30) {
-        let look = agent.look().await?;
+        let look = agent.api.look().await?;
         ensure!(look.is_none_or(|look| look.replicas() == Some(3)), "it shrank without knowing the stream");
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
@@ -249,7 +252,13 @@ async fn what_is_not_there_is_named(pravega: &mut Pravega) -> Result<()> {
         (SCOPE, "nothing", &[], "unreadable", &["--stream", "nothing"]),
         ("nowhere", "there", &[], "unreadable", &["--scope", "nowhere"]),
         (SCOPE, "there", &["--flink-job", "nobody"], "job_not_running", &[]),
-        (SCOPE, "there", &["--pravega-controller", "tcp://127.0.0.1:1"], "unreadable", &["--pravega-controller", "127.0.0.1:1"]),
+        (
+            SCOPE,
+            "there",
+            &["--pravega-controller", "tcp://127.0.0.1:1"],
+            "unreadable",
+            &["--pravega-controller", "127.0.0.1:1"],
+        ),
     ];
     for (scope, stream, flags, reason, named) in cases {
         let mut plan = scene.agent_plan();
@@ -262,7 +271,7 @@ async fn what_is_not_there_is_named(pravega: &mut Pravega) -> Result<()> {
         let mut agent = Agent::start(&scene.run, &plan).await?;
         let look = agent.wait(reason, Duration::from_secs(30), |look| look.reason() == reason).await?;
         ensure!(look.replicas() == Some(0), "it acted: {look}");
-        let (status, said) = agent.get("/ready").await?;
+        let (status, said) = agent.api.get("/ready").await?;
         ensure!(status == 503 || reason == "job_not_running", "{status} {said}");
         let log = agent.log()?;
         for text in named {

@@ -34,7 +34,7 @@ async fn what_is_not_flink_or_not_ready() {
             "unavailable",
             "leader election",
         ),
-        (ResponseTemplate::new(200).set_delay(Duration::from_secs(5)), "timeout", "500ms"),
+        (ResponseTemplate::new(200).set_delay(Duration::from_secs(5)), "timeout", "within 2s"),
     ] {
         let server = always(answer).await;
         let error = client(&server.uri()).observe().await.unwrap_err();

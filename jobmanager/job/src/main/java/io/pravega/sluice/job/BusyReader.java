@@ -11,7 +11,7 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
  *
  * <p>It sets no parallelism, no checkpoint interval and no restart strategy. Parallelism belongs to
  * the cluster (reactive) or to {@code parallelism.default} and the agent (adaptive), the rest to
- * Flink's configuration. Every operator has a uid, so that a savepoint survives a change of the job.
+ * Flink's configuration. Every operator has a uid, so that savepoints outlive a change of the job.
  */
 public final class BusyReader {
 

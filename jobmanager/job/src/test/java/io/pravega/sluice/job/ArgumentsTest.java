@@ -58,10 +58,10 @@ class ArgumentsTest {
                 "--controller tcp://a:1 --scope s --stream t --iterations 0 | --iterations must be",
                 "--controller tcp://a:1 --scope s --stream t --iterations x | got 'x'",
                 "--controller tcp://a:1 --scope s --stream t --start now | --start must be",
-                "--controller tcp://a:1 --scope s --stream t --speed 9 | --speed is not a parameter",
+                "--controller tcp://a:1 --scope s --stream t --speed 9 | --speed is not a",
                 "--controller tcp://a:1 --scope s --stream t --scope u | --scope is given twice",
                 "--controller tcp://a:1 --scope s --stream t --username u | given together",
-                "--controller tls://a:1 --scope s --stream t --tls-trust-store /no | --tls-trust-store",
+                "--controller tls://a:1 --scope s --stream t --tls-trust-store /no | cannot read",
                 "--controller tcp://a:1 --scope s --stream t extra | got 'extra'",
             })
     void badParameterIsNamed(String line, String expected) {

@@ -48,7 +48,8 @@ final class ControllerStreamView implements StreamView {
     public Map<Long, Long> tail() throws IOException {
         Set<Long> segments = current();
         if (segments.isEmpty()) {
-            throw new IOException("the stream " + address + " is sealed: it has no tail to start at");
+            throw new IOException(
+                    "the stream " + address + " is sealed: it has no tail to start at");
         }
         Map<Long, Long> lengths = new HashMap<>();
         for (long segment : segments) {

@@ -33,7 +33,12 @@ final class Fetched {
     final int bytes;
 
     private Fetched(
-            String splitId, Kind kind, List<byte[]> events, long[] offsets, long offset, int bytes) {
+            String splitId,
+            Kind kind,
+            List<byte[]> events,
+            long[] offsets,
+            long offset,
+            int bytes) {
         this.splitId = splitId;
         this.kind = kind;
         this.events = events;

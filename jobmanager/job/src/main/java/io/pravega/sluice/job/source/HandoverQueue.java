@@ -6,8 +6,8 @@ import java.util.concurrent.CompletableFuture;
 /**
  * The bounded queue from the I/O thread to the task thread.
  *
- * <p>Neither side ever blocks on it: the I/O thread looks for room before it reads and sleeps on its
- * own signal, the task thread gets a future from Flink's availability protocol.
+ * <p>Neither side ever blocks on it: the I/O thread looks for room before it reads and sleeps on
+ * its own signal, the task thread gets a future from Flink's availability protocol.
  */
 final class HandoverQueue {
 

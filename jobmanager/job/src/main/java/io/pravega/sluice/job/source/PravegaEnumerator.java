@@ -61,7 +61,10 @@ final class PravegaEnumerator implements SplitEnumerator<SegmentSplit, Enumerato
     @Override
     public void start() {
         view = connect.get();
-        LOG.info("Parallelism {}, first segments known: {}", context.currentParallelism(), book.started());
+        LOG.info(
+                "Parallelism {}, first segments known: {}",
+                context.currentParallelism(),
+                book.started());
         if (!book.started()) {
             ask(THE_START);
         }
@@ -95,7 +98,8 @@ final class PravegaEnumerator implements SplitEnumerator<SegmentSplit, Enumerato
 
     @Override
     public void addSplitsBack(List<SegmentSplit> splits, int subtask) {
-        LOG.info("Subtask {} goes back to its last checkpoint; assigned since: {}", subtask, splits);
+        LOG.info(
+                "Subtask {} goes back to its last checkpoint; assigned since: {}", subtask, splits);
         book.reset(subtask, splits);
     }
 
@@ -152,7 +156,8 @@ final class PravegaEnumerator implements SplitEnumerator<SegmentSplit, Enumerato
                     }
                     Retry retry = questions.get(question);
                     retry.asking = false;
-                    retry.waitTicks = Math.min(LONGEST_WAIT_TICKS, Math.max(1, retry.waitTicks * 2));
+                    retry.waitTicks =
+                            Math.min(LONGEST_WAIT_TICKS, Math.max(1, retry.waitTicks * 2));
                     retry.ticksLeft = retry.waitTicks;
                     LOG.warn(
                             "Controller gave no {} (asking again in {} s): {}",

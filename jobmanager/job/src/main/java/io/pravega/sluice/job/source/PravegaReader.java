@@ -39,7 +39,7 @@ final class PravegaReader implements SourceReader<byte[], SegmentSplit> {
     /** By split id. Concurrent only for the threads that read metrics. */
     private final Map<String, HeldSegment> held = new ConcurrentHashMap<>();
 
-    /** Outputs of segments that have ended; they can be released only where an output is at hand. */
+    /** Outputs of segments that have ended, to be released once an output is at hand. */
     private final List<String> outputsToRelease = new ArrayList<>();
 
     private boolean started;

@@ -93,6 +93,10 @@ final class ReaderMetrics {
         if (bytes <= 0) {
             return bytes;
         }
-        return events == 0 ? Backlog.UNKNOWN : Math.max(1, bytes * events / Math.max(1, emittedBytes));
+        if (events == 0) {
+            return Backlog.UNKNOWN;
+        }
+        double meanSize = (double) emittedBytes / events;
+        return Math.max(1, Math.round(bytes / meanSize));
     }
 }

@@ -19,9 +19,9 @@ import org.apache.flink.api.connector.source.SourceEvent;
  * What a reader sends before barrier N, however, may reach the enumerator after its part of N.
  *
  * <p><b>So the rule is:</b> a reader keeps a segment in its own state until the enumerator has
- * answered {@link Messages.Forget}, and the enumerator changes its own state and sends Forget in one
- * go. In every checkpoint a segment is then in exactly one place: with the reader that has not been
- * told to forget it, or with the enumerator, or with the reader it was assigned to next.
+ * answered {@link Messages.Forget}, and the enumerator changes its own state and sends Forget in
+ * one go. In every checkpoint a segment is then in exactly one place: with the reader that has not
+ * been told to forget it, or with the enumerator, or with the reader it was assigned to next.
  *
  * <p><b>One subtask alone set back</b> (Flink's region failover, never in reactive or adaptive
  * mode): the reader could come back with a segment that has since gone to somebody else. What it
@@ -289,7 +289,8 @@ final class SegmentBook {
         Owner owner = owned.remove(split.segmentId());
         if (owner == null || owner.subtask != subtask || owner.generation != split.generation()) {
             throw new IllegalStateException(
-                    String.format("subtask %d gave back %s, which it does not own", subtask, split));
+                    String.format(
+                            "subtask %d gave back %s, which it does not own", subtask, split));
         }
         departures.record(subtask);
         actions.send(subtask, new Messages.Forget(split.segmentId(), split.generation()));

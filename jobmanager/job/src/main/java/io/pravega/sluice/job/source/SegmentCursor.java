@@ -197,7 +197,8 @@ final class SegmentCursor {
         onError.run();
         backoffMillis =
                 Math.min(LONGEST_BACKOFF_MILLIS, Math.max(FIRST_BACKOFF_MILLIS, backoffMillis * 2));
-        long pause = backoffMillis / 2 + ThreadLocalRandom.current().nextLong(backoffMillis / 2 + 1);
+        long half = backoffMillis / 2;
+        long pause = half + ThreadLocalRandom.current().nextLong(half + 1);
         notBeforeMillis = nowMillis + pause;
         LOG.warn(
                 "Reading segment {} at {} failed, opening it again in {} ms: {}",

@@ -24,7 +24,7 @@ final class SegmentFetcher implements AutoCloseable {
 
     private static final Logger LOG = LoggerFactory.getLogger(SegmentFetcher.class);
 
-    /** Bytes fetched ahead of the task thread; with the client's read-ahead all that is buffered. */
+    /** Bytes fetched ahead of the task thread; only the client's own read-ahead comes on top. */
     private static final int QUEUE_BYTES = 512 * 1024;
 
     private static final long CLOSE_TIMEOUT_MILLIS = 5000;

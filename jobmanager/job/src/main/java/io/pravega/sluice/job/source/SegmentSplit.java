@@ -25,7 +25,7 @@ public final class SegmentSplit implements SourceSplit, Serializable {
     public enum Status {
         /** Being read. */
         LIVE,
-        /** Put down at a record boundary, kept in the reader's state until the enumerator has it. */
+        /** Put down between two events, kept in the reader's state until the enumerator has it. */
         PARKED,
         /** Read to its end, kept in the reader's state until the enumerator knows. */
         FINISHED

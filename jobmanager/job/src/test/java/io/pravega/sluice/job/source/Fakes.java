@@ -15,7 +15,8 @@ final class Fakes {
 
     static <T> T of(Class<T> type, InvocationHandler handler) {
         return type.cast(
-                Proxy.newProxyInstance(Fakes.class.getClassLoader(), new Class<?>[] {type}, handler));
+                Proxy.newProxyInstance(
+                        Fakes.class.getClassLoader(), new Class<?>[] {type}, handler));
     }
 
     /** A metric group of any kind: hands out counters and nested groups, forgets the rest. */

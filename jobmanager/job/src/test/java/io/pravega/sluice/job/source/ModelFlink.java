@@ -1,12 +1,6 @@
 package io.pravega.sluice.job.source;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Collection;
-import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -21,31 +15,6 @@ import org.apache.flink.api.connector.source.SourceEvent;
  */
 final class ModelFlink implements SegmentBook.Actions {
 
-    /** What one subtask emitted, per segment, since the job's present run began. */
-    private static final class Reader {
-        boolean reachable = true;
-        final Map<String, SegmentSplit> held = new LinkedHashMap<>();
-        final List<Long> emitted = new ArrayList<>();
-        /** Sent and not yet received. */
-        final ArrayDeque<Object> inbox = new ArrayDeque<>();
-        /** Sent after the coordinator's part of a checkpoint that this subtask has not passed. */
-        final ArrayDeque<Object> heldBack = new ArrayDeque<>();
-
-        final ArrayDeque<SourceEvent> outbox = new ArrayDeque<>();
-        boolean gateClosed;
-        List<SegmentSplit> barrierState;
-        int barrierEmitted;
-    }
-
-    /** A checkpoint that could be restored from. */
-    private static final class Checkpoint {
-        long id;
-        byte[] coordinator;
-        final List<List<SegmentSplit>> readers = new ArrayList<>();
-        final List<Integer> emitted = new ArrayList<>();
-        Map<Long, Integer> total;
-    }
-
     private static final class Assigned {
         final long afterCheckpoint;
         final SegmentSplit split;
@@ -56,30 +25,28 @@ final class ModelFlink implements SegmentBook.Actions {
         }
     }
 
-    private static final EnumeratorStateSerializer COORDINATOR = new EnumeratorStateSerializer();
-    private static final SegmentSplitSerializer SPLIT = new SegmentSplitSerializer();
-
     private final Random random;
-    final ModelStream stream;
+    private final ModelStream stream;
     private final boolean tracing;
     private final StringBuilder trace = new StringBuilder();
     private SegmentBook book;
-    private List<Reader> readers = new ArrayList<>();
-    private List<List<Assigned>> assigned = new ArrayList<>();
+    private List<ModelReader> readers = new ArrayList<>();
+    private List<List<SegmentSplit>> restoredStates = new ArrayList<>();
+    private final List<List<Assigned>> assigned = new ArrayList<>();
     private final List<Long> questions = new ArrayList<>();
     /** Events of each segment that count as emitted; rolled back with the job. */
     private Map<Long, Integer> total = new TreeMap<>();
 
-    private Checkpoint restoredFrom;
-    private Checkpoint lastComplete;
-    private Checkpoint running;
-    private long lastSnapshot;
-    private long nextCheckpoint = 1;
+    private ModelCheckpoint restoredFrom;
+    private ModelCheckpoint lastComplete;
+    private ModelCheckpoint running;
+    private long checkpoints;
     private final List<Long> notYetNotified = new ArrayList<>();
-    int globalRestarts;
-    int handOvers;
+    private int handOversBefore;
     /** Counts whatever moves, to see when nothing does any more. */
     private long moves;
+
+    int globalRestarts;
 
     /**
      * @param tracing keep a record of each step for the message of a failure; slow
@@ -93,6 +60,10 @@ final class ModelFlink implements SegmentBook.Actions {
 
     int parallelism() {
         return readers.size();
+    }
+
+    int handOvers() {
+        return handOversBefore + readers.stream().mapToInt(r -> r.handOvers).sum();
     }
 
     // ---- the steps that a test can take, each a no-op if it is not possible now ----
@@ -120,29 +91,32 @@ final class ModelFlink implements SegmentBook.Actions {
                 guarded(book::tick);
                 break;
             default:
-                read(subtask);
+                List<SegmentSplit> splits = new ArrayList<>(readers.get(subtask).held.values());
+                if (!splits.isEmpty()) {
+                    read(readers.get(subtask), splits.get(random.nextInt(splits.size())));
+                }
         }
     }
 
     void startCheckpoint() {
-        if (running != null || readers.stream().anyMatch(r -> !r.reachable)) {
+        if (running != null) {
             return;
         }
-        running = new Checkpoint();
-        running.id = lastSnapshot = nextCheckpoint++;
-        note("checkpoint %d", running.id);
-        running.coordinator = write(book.snapshot(running.id));
-        for (Reader reader : readers) {
-            reader.gateClosed = true;
-            reader.barrierState = null;
-        }
+        checkpoints++;
+        note("checkpoint %d", checkpoints);
+        running =
+                new ModelCheckpoint(
+                        checkpoints,
+                        book.snapshot(checkpoints),
+                        restoredFrom == null ? Map.of() : restoredFrom.total);
+        readers.forEach(ModelReader::closeGate);
     }
 
     void abortCheckpoint() {
         if (running != null) {
             note("abort %d", running.id);
             running = null;
-            readers.forEach(ModelFlink::openGate);
+            readers.forEach(ModelReader::openGate);
         }
     }
 
@@ -157,16 +131,15 @@ final class ModelFlink implements SegmentBook.Actions {
     void restartOne(int subtask) {
         note("subtask %d fails", subtask);
         abortCheckpoint();
-        Reader failed = readers.get(subtask);
+        ModelReader failed = readers.get(subtask);
         failed.reachable = false;
         if (random.nextBoolean()) {
             guarded(book::tick); // something may happen before the coordinator hears of the reset
         }
-        Checkpoint from = lastComplete;
-        boolean sinceRestore = from != null && from != restoredFrom;
+        boolean inThisRun = lastComplete != null && lastComplete != restoredFrom;
         List<SegmentSplit> back = new ArrayList<>();
         for (Assigned given : assigned.get(subtask)) {
-            if (!sinceRestore || given.afterCheckpoint >= from.id) {
+            if (!inThisRun || given.afterCheckpoint >= lastComplete.id) {
                 back.add(given.split);
             }
         }
@@ -177,16 +150,15 @@ final class ModelFlink implements SegmentBook.Actions {
             restartAll(readers.size());
             return;
         }
-        int keep = sinceRestore ? from.emitted.get(subtask) : 0;
+        int keep = inThisRun ? lastComplete.emitted.get(subtask) : 0;
         for (long segment : failed.emitted.subList(keep, failed.emitted.size())) {
             total.merge(segment, -1, Integer::sum);
         }
-        Reader again = new Reader();
+        handOversBefore += failed.handOvers;
+        ModelReader again = new ModelReader();
         again.emitted.addAll(failed.emitted.subList(0, keep));
+        again.open(inThisRun ? lastComplete.reader(subtask) : restoredStates.get(subtask));
         readers.set(subtask, again);
-        List<SegmentSplit> state =
-                sinceRestore ? from.readers.get(subtask) : initialStates.get(subtask);
-        open(again, state);
     }
 
     /** Runs without failures until nothing moves any more. */
@@ -195,12 +167,11 @@ final class ModelFlink implements SegmentBook.Actions {
         for (int quiet = 0; quiet < 3; quiet++) {
             long before = moves;
             for (int subtask = 0; subtask < readers.size(); subtask++) {
-                Reader reader = readers.get(subtask);
-                while (!reader.inbox.isEmpty()) {
+                while (!readers.get(subtask).inbox.isEmpty()) {
                     deliverToReader(subtask);
                 }
-                readAll(subtask);
-                while (!reader.outbox.isEmpty()) {
+                readAll(readers.get(subtask));
+                while (!readers.get(subtask).outbox.isEmpty()) {
                     deliverToCoordinator(subtask);
                 }
             }
@@ -232,29 +203,19 @@ final class ModelFlink implements SegmentBook.Actions {
 
     void assertAllReadOnce() {
         for (ModelStream.Segment segment : stream.segments.values()) {
-            check(
-                    total.getOrDefault(segment.id, 0) == segment.length,
-                    "segment %s: emitted %d of %d",
-                    SegmentSplit.describe(segment.id),
-                    total.getOrDefault(segment.id, 0),
-                    segment.length);
+            int out = total.getOrDefault(segment.id, 0);
+            String name = SegmentSplit.describe(segment.id);
+            check(out == segment.length, "segment %s: emitted %d of %d", name, out, segment.length);
         }
     }
 
     void assertBalanced() {
-        int live = 0;
-        int most = 0;
-        for (Reader reader : readers) {
-            int mine = 0;
-            for (SegmentSplit split : reader.held.values()) {
-                mine += split.status() == SegmentSplit.Status.LIVE ? 1 : 0;
-            }
-            live += mine;
-            most = Math.max(most, mine);
-        }
+        int live = readers.stream().mapToInt(ModelReader::live).sum();
+        int most = readers.stream().mapToInt(ModelReader::live).max().orElse(0);
         int share = (live + readers.size() - 1) / readers.size();
-        check(most <= share, "a subtask has %d of %d segments at parallelism %d", most, live, readers.size());
-        check(live == stream.open().size(), "%d live segments, stream has %d", live, stream.open().size());
+        check(most <= share, "a subtask has %d of %d segments, share %d", most, live, share);
+        int open = stream.open().size();
+        check(live == open, "%d segments are read, the stream has %d", live, open);
     }
 
     void assertNothingKept() {
@@ -263,30 +224,26 @@ final class ModelFlink implements SegmentBook.Actions {
 
     // ---- inside ----
 
-    private List<List<SegmentSplit>> initialStates = new ArrayList<>();
-
     private void start(int parallelism) {
+        handOversBefore = handOvers();
         running = null;
         notYetNotified.clear();
         questions.clear();
         restoredFrom = lastComplete;
-        List<List<SegmentSplit>> states = new ArrayList<>();
+        readers = new ArrayList<>();
+        restoredStates = new ArrayList<>();
+        assigned.clear();
+        for (int i = 0; i < parallelism; i++) {
+            readers.add(new ModelReader());
+            restoredStates.add(List.of());
+            assigned.add(new ArrayList<>());
+        }
         EnumeratorState state = EnumeratorState.empty();
         total = new TreeMap<>();
-        if (lastComplete != null) {
-            state = read(lastComplete.coordinator);
-            states = redistribute(lastComplete.readers, parallelism);
-            total = new TreeMap<>(lastComplete.total);
-        }
-        while (states.size() < parallelism) {
-            states.add(new ArrayList<>());
-        }
-        initialStates = states;
-        readers = new ArrayList<>();
-        assigned = new ArrayList<>();
-        for (int i = 0; i < parallelism; i++) {
-            readers.add(new Reader());
-            assigned.add(new ArrayList<>());
+        if (restoredFrom != null) {
+            state = restoredFrom.coordinator();
+            restoredStates = restoredFrom.redistribute(parallelism, random);
+            total.putAll(restoredFrom.total);
         }
         book = new SegmentBook(parallelism, state, this);
         if (!book.started()) {
@@ -294,67 +251,16 @@ final class ModelFlink implements SegmentBook.Actions {
         }
         book.resume();
         for (int i = 0; i < parallelism; i++) {
-            open(readers.get(i), states.get(i));
+            readers.get(i).open(restoredStates.get(i));
         }
-    }
-
-    /**
-     * Flink leaves the state where it is, or spreads the items if the parallelism differs. It does so
-     * evenly; here it is at random, which gives the rebalancing something to do.
-     */
-    private List<List<SegmentSplit>> redistribute(List<List<SegmentSplit>> old, int parallelism) {
-        if (old.size() == parallelism) {
-            return new ArrayList<>(old);
-        }
-        List<SegmentSplit> items = new ArrayList<>();
-        old.forEach(items::addAll);
-        List<List<SegmentSplit>> spread = new ArrayList<>();
-        for (int i = 0; i < parallelism; i++) {
-            spread.add(new ArrayList<>());
-        }
-        for (SegmentSplit item : items) {
-            spread.get(random.nextInt(parallelism)).add(item);
-        }
-        return spread;
-    }
-
-    private void open(Reader reader, List<SegmentSplit> state) {
-        state.forEach(split -> reader.held.put(split.splitId(), split));
-        reader.outbox.add(new Messages.Owned(new ArrayList<>(reader.held.values())));
     }
 
     private void deliverToReader(int subtask) {
-        Reader reader = readers.get(subtask);
-        Object message = reader.inbox.poll();
-        if (message == null) {
-            return;
-        }
-        moves++;
-        note("reader %d gets %s", subtask, message);
-        if (message instanceof SegmentSplit) {
-            SegmentSplit split = (SegmentSplit) message;
-            reader.held.put(split.splitId(), split);
-        } else if (message instanceof Messages.Forget) {
-            Messages.Forget forget = (Messages.Forget) message;
-            reader.held
-                    .values()
-                    .removeIf(
-                            s ->
-                                    s.segmentId() == forget.segmentId
-                                            && s.generation() == forget.generation
-                                            && s.status() != SegmentSplit.Status.LIVE);
-        } else if (message instanceof Messages.Release) {
-            Messages.Release release = (Messages.Release) message;
-            for (SegmentSplit s : new ArrayList<>(reader.held.values())) {
-                if (s.segmentId() == release.segmentId
-                        && s.generation() == release.generation
-                        && s.status() == SegmentSplit.Status.LIVE) {
-                    SegmentSplit parked = with(s, s.offset(), SegmentSplit.Status.PARKED);
-                    reader.held.put(s.splitId(), parked);
-                    reader.outbox.add(new Messages.Parked(parked));
-                    handOvers++;
-                }
-            }
+        Object message = readers.get(subtask).inbox.poll();
+        if (message != null) {
+            moves++;
+            note("reader %d gets %s", subtask, message);
+            readers.get(subtask).receive(message);
         }
     }
 
@@ -378,33 +284,24 @@ final class ModelFlink implements SegmentBook.Actions {
     }
 
     private void answerQuestion() {
-        if (questions.isEmpty()) {
-            return;
+        if (!questions.isEmpty()) {
+            long segment = questions.remove(random.nextInt(questions.size()));
+            note("successors of %s", SegmentSplit.describe(segment));
+            guarded(() -> book.successors(segment, stream.segments.get(segment).successors));
         }
-        long segment = questions.remove(random.nextInt(questions.size()));
-        note("successors of %s", SegmentSplit.describe(segment));
-        guarded(() -> book.successors(segment, stream.segments.get(segment).successors));
     }
 
-    private void readAll(int subtask) {
+    private void readAll(ModelReader reader) {
         long before = -1;
         while (before != moves) {
             before = moves;
-            for (SegmentSplit split : new ArrayList<>(readers.get(subtask).held.values())) {
-                read(readers.get(subtask), split);
+            for (SegmentSplit split : new ArrayList<>(reader.held.values())) {
+                read(reader, split);
             }
         }
     }
 
-    private void read(int subtask) {
-        Reader reader = readers.get(subtask);
-        List<SegmentSplit> splits = new ArrayList<>(reader.held.values());
-        if (!splits.isEmpty()) {
-            read(reader, splits.get(random.nextInt(splits.size())));
-        }
-    }
-
-    private void read(Reader reader, SegmentSplit split) {
+    private void read(ModelReader reader, SegmentSplit split) {
         if (split.status() != SegmentSplit.Status.LIVE) {
             return;
         }
@@ -418,73 +315,32 @@ final class ModelFlink implements SegmentBook.Actions {
                         split,
                         SegmentSplit.describe(predecessor));
             }
-            check(
-                    total.getOrDefault(segment.id, 0) == split.offset(),
-                    "%s: emitting event %d, but %d are out",
-                    split,
-                    split.offset(),
-                    total.getOrDefault(segment.id, 0));
-            moves++;
+            int out = total.getOrDefault(segment.id, 0);
+            check(out == split.offset(), "%s is emitted when %d are out", split, out);
             total.merge(segment.id, 1, Integer::sum);
-            reader.emitted.add(segment.id);
-            reader.held.put(split.splitId(), with(split, split.offset() + 1, split.status()));
+            reader.emit(split);
+            moves++;
         } else if (segment.sealed) {
-            SegmentSplit finished = with(split, split.offset(), SegmentSplit.Status.FINISHED);
-            reader.held.put(split.splitId(), finished);
-            reader.outbox.add(new Messages.Finished(finished));
+            reader.finish(split);
             moves++;
         }
     }
 
     private void barrier(int subtask) {
-        Reader reader = readers.get(subtask);
+        ModelReader reader = readers.get(subtask);
         if (running == null || reader.barrierState != null || !reader.inbox.isEmpty()) {
             return; // what was sent before the coordinator's snapshot comes before the barrier
         }
         note("barrier %d at %d: %s", running.id, subtask, reader.held.values());
-        reader.barrierState = new ArrayList<>(reader.held.values());
-        reader.barrierEmitted = reader.emitted.size();
-        openGate(reader);
+        reader.passBarrier();
         if (readers.stream().allMatch(r -> r.barrierState != null)) {
-            complete();
-        }
-    }
-
-    private void complete() {
-        note("complete %d", running.id);
-        running.total = new TreeMap<>(restoredFrom == null ? Map.of() : restoredFrom.total);
-        for (Reader reader : readers) {
-            running.readers.add(roundTrip(reader.barrierState));
-            running.emitted.add(reader.barrierEmitted);
-            reader.emitted
-                    .subList(0, reader.barrierEmitted)
-                    .forEach(segment -> running.total.merge(segment, 1, Integer::sum));
-        }
-        assertOnePlaceEach(running);
-        lastComplete = running;
-        notYetNotified.add(running.id);
-        running = null;
-        readers.forEach(reader -> reader.barrierState = null);
-    }
-
-    /** In a checkpoint every segment that is not through is in one place, at what was emitted. */
-    private void assertOnePlaceEach(Checkpoint checkpoint) {
-        Map<Long, SegmentSplit> places = new HashMap<>();
-        List<SegmentSplit> all = new ArrayList<>(read(checkpoint.coordinator).unassigned);
-        checkpoint.readers.forEach(all::addAll);
-        for (SegmentSplit split : all) {
-            check(
-                    places.put(split.segmentId(), split) == null,
-                    "checkpoint %d has %s in two places: %s",
-                    checkpoint.id,
-                    split,
-                    all);
-            check(
-                    checkpoint.total.getOrDefault(split.segmentId(), 0) == split.offset(),
-                    "checkpoint %d has %s, but %d events are out",
-                    checkpoint.id,
-                    split,
-                    checkpoint.total.getOrDefault(split.segmentId(), 0));
+            note("complete %d", running.id);
+            running.complete(readers);
+            String fault = running.fault();
+            check(fault == null, "%s", fault);
+            lastComplete = running;
+            notYetNotified.add(running.id);
+            running = null;
         }
     }
 
@@ -492,12 +348,6 @@ final class ModelFlink implements SegmentBook.Actions {
         if (!notYetNotified.isEmpty()) {
             book.completed(notYetNotified.remove(0));
         }
-    }
-
-    private static void openGate(Reader reader) {
-        reader.gateClosed = false;
-        reader.inbox.addAll(reader.heldBack);
-        reader.heldBack.clear();
     }
 
     /** Only a reset may be refused; anything else that the book cannot make sense of is a bug. */
@@ -509,17 +359,6 @@ final class ModelFlink implements SegmentBook.Actions {
         }
     }
 
-    private static SegmentSplit with(SegmentSplit s, long offset, SegmentSplit.Status status) {
-        return new SegmentSplit(s.segmentId(), offset, s.generation(), status);
-    }
-
-    private void post(int subtask, Object message) {
-        moves++;
-        Reader reader = readers.get(subtask);
-        check(reader.reachable, "message to a subtask that has failed");
-        (reader.gateClosed ? reader.heldBack : reader.inbox).add(message);
-    }
-
     @Override
     public boolean reachable(int subtask) {
         return readers.get(subtask).reachable;
@@ -528,7 +367,7 @@ final class ModelFlink implements SegmentBook.Actions {
     @Override
     public void assign(int subtask, SegmentSplit split) {
         note("assign %s to %d", split, subtask);
-        assigned.get(subtask).add(new Assigned(lastSnapshot, split));
+        assigned.get(subtask).add(new Assigned(checkpoints, split));
         post(subtask, split);
     }
 
@@ -543,6 +382,12 @@ final class ModelFlink implements SegmentBook.Actions {
         questions.add(segmentId);
     }
 
+    private void post(int subtask, Object message) {
+        moves++;
+        check(readers.get(subtask).reachable, "message to a subtask that has failed");
+        readers.get(subtask).post(message);
+    }
+
     private void note(String format, Object... args) {
         if (tracing) {
             trace.append(String.format(format, args)).append('\n');
@@ -553,33 +398,5 @@ final class ModelFlink implements SegmentBook.Actions {
         if (!holds) {
             throw new AssertionError(String.format(format, args) + "\n" + trace);
         }
-    }
-
-    private static byte[] write(EnumeratorState state) {
-        try {
-            return COORDINATOR.serialize(state);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
-
-    private static EnumeratorState read(byte[] state) {
-        try {
-            return COORDINATOR.deserialize(COORDINATOR.getVersion(), state);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
-
-    private static List<SegmentSplit> roundTrip(Collection<SegmentSplit> splits) {
-        List<SegmentSplit> copies = new ArrayList<>();
-        try {
-            for (SegmentSplit split : splits) {
-                copies.add(SPLIT.deserialize(SPLIT.getVersion(), SPLIT.serialize(split)));
-            }
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-        return copies;
     }
 }

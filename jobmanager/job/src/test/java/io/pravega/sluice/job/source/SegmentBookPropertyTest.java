@@ -26,7 +26,7 @@ class SegmentBookPropertyTest {
         for (int seed = 0; seed < HISTORIES; seed++) {
             ModelFlink flink = history(seed, true, false);
             restarts += flink.globalRestarts;
-            handOvers += flink.handOvers;
+            handOvers += flink.handOvers();
         }
         System.out.printf(
                 "%d histories: %d restarts of the whole job, %d hand-overs%n",
@@ -51,7 +51,7 @@ class SegmentBookPropertyTest {
         int searched = 0;
         int runs = 0;
         for (int seed = 0; searched < HAND_OVERS_SEARCHED; seed++) {
-            if (handOver(seed, -1, -1, 0).handOvers == 0) {
+            if (handOver(seed, -1, -1, 0).handOvers() == 0) {
                 continue;
             }
             searched++;
@@ -62,7 +62,8 @@ class SegmentBookPropertyTest {
                 }
             }
         }
-        System.out.printf("%d pairs of checkpoint and failure around %d hand-overs%n", runs, searched);
+        System.out.printf(
+                "%d pairs of checkpoint and failure around %d hand-overs%n", runs, searched);
     }
 
     private static ModelFlink handOver(int seed, int checkpointAt, int failureAt, int parallelism) {

@@ -132,7 +132,8 @@ class SegmentBookTest {
 
     @Test
     void parkedAndFinishedFromACheckpointAreTakenUpAtTheReport() {
-        SegmentBook book = new SegmentBook(1, new EnumeratorState(true, List.of(), List.of(), List.of()), recorder);
+        EnumeratorState state = new EnumeratorState(true, List.of(), List.of(), List.of());
+        SegmentBook book = new SegmentBook(1, state, recorder);
         book.owned(0, List.of(split(3, 8, 4, SegmentSplit.Status.PARKED), finished(5)));
         assertEquals(
                 List.of("0 forgets 3", "0 forgets 5", "after 5?", "0 reads 3@5:8"),
