@@ -212,7 +212,9 @@ impl fmt::Display for Hold {
             Self::InStep => f.write_str("the job is as wide as the stream"),
             Self::Paused { by } => write!(f, "paused by {by}"),
             Self::NotLeader => f.write_str("another agent holds the lead"),
-            Self::JobNotRunning { jobs: 0, .. } => f.write_str("there is no job on the Flink cluster"),
+            Self::JobNotRunning { jobs: 0, .. } => {
+                f.write_str("there is no job on the Flink cluster, or none of the name that --flink-job gives")
+            }
             Self::JobNotRunning { jobs: 1, state } => {
                 write!(f, "the job is {}", state.map_or("not readable", JobState::as_str))
             }

@@ -67,7 +67,7 @@ impl History {
 mod tests {
     use super::*;
 
-    const WINDOW: Duration = Duration::from_secs(60);
+    const WINDOW: Duration = Duration::from_mins(1);
     const GAP: Duration = Duration::from_secs(15);
 
     fn at(second: i64) -> Timestamp {

@@ -1,6 +1,8 @@
 //! The core in a closed loop with a simulated world: every path of the state machine in
 //! milliseconds, and an agent that is killed after every single step.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod simulation;
 
 use proptest::prelude::*;

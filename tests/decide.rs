@@ -1,5 +1,7 @@
 //! One case for each guard of the decision, and the arithmetic of widths.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -120,7 +122,7 @@ fn each_guard_has_its_name() {
     assert_eq!(
         case(|o| {
             let twin = job(o).clone();
-            o.flink.as_mut().unwrap().value.jobs.push(twin)
+            o.flink.as_mut().unwrap().value.jobs.push(twin);
         }),
         "job_not_running"
     );
@@ -144,7 +146,7 @@ fn shrinking_needs_more_than_growing() {
         case(|o| {
             let job = job(o);
             job.pending_records = None;
-            job.running_since = Some(at(NOW - 1))
+            job.running_since = Some(at(NOW - 1));
         }),
         "catching_up"
     );
@@ -152,7 +154,7 @@ fn shrinking_needs_more_than_growing() {
         case(|o| {
             let job = job(o);
             job.pending_records = None;
-            job.checkpoints = None
+            job.checkpoints = None;
         }),
         "catching_up"
     );

@@ -61,7 +61,7 @@ pub enum FlinkError {
         source: std::io::Error,
     },
     /// The jar of the job is not there.
-    #[error("the job's jar {} is missing: build it with `make job`", path.display())]
+    #[error("the job's jar {} is missing: build it with `make jobs`", path.display())]
     NoJar {
         /// Where it should be.
         path: PathBuf,
@@ -132,7 +132,7 @@ impl Flink {
         self.rest.url()
     }
 
-    /// The id of the job. It changes when the `JobManager` is started again.
+    /// The id of the job. Without high availability it changes when the `JobManager` is started again.
     #[must_use]
     pub fn job_id(&self) -> &str {
         &self.job_id
@@ -177,6 +177,17 @@ impl Flink {
         }
     }
 
+    /// Freezes the `JobManager`: its ports stay open and nothing answers. The `TaskManagers` give it up
+    /// when their heartbeats time out.
+    pub fn pause_job_manager(&mut self) {
+        self.job_manager.iter_mut().for_each(Process::pause);
+    }
+
+    /// Lets a frozen `JobManager` go on.
+    pub fn resume_job_manager(&mut self) {
+        self.job_manager.iter_mut().for_each(Process::resume);
+    }
+
     /// Kills the `JobManager` (SIGKILL). Without high availability it remembers nothing.
     pub fn kill_job_manager(&mut self) {
         if let Some(job_manager) = self.job_manager.take() {
@@ -184,8 +195,10 @@ impl Flink {
         }
     }
 
-    /// Starts the `JobManager` again on the same ports. It runs the job as a new one, with a new id and
-    /// without the old one's state.
+    /// Starts the `JobManager` again on the same REST port. With [high availability] the job goes on from
+    /// its last checkpoint; without, it is a new job with a new id and without the old one's state.
+    ///
+    /// [high availability]: FlinkBuilder::high_availability
     pub async fn start_job_manager(&mut self) -> Result<(), FlinkError> {
         if self.job_manager.is_none() {
             self.job_manager = Some(Process::start(&self.run, "jobmanager", &self.launch)?);

@@ -95,6 +95,12 @@ impl Pravega {
         self.processes.controller_uri()
     }
 
+    /// The address of `ZooKeeper`, `host:port`: a Flink with high availability may share it.
+    #[must_use]
+    pub fn zookeeper(&self) -> String {
+        self.processes.zookeeper_address()
+    }
+
     /// The REST addresses of the controllers. With metrics on, Prometheus reads `/prometheus` there.
     #[must_use]
     pub fn rest_urls(&self) -> Vec<String> {
@@ -121,6 +127,18 @@ impl Pravega {
         if let Some(controller) = self.controller_slot(index)?.take() {
             controller.stop(GRACE).await;
         }
+        Ok(())
+    }
+
+    /// Freezes a controller: its ports stay open and nothing answers.
+    pub fn pause_controller(&mut self, index: usize) -> Result<(), PravegaError> {
+        self.controller_slot(index)?.iter_mut().for_each(Process::pause);
+        Ok(())
+    }
+
+    /// Lets a frozen controller go on.
+    pub fn resume_controller(&mut self, index: usize) -> Result<(), PravegaError> {
+        self.controller_slot(index)?.iter_mut().for_each(Process::resume);
         Ok(())
     }
 

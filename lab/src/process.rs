@@ -235,6 +235,16 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    /// Freezes it (SIGSTOP): its ports stay open and nothing answers.
+    pub fn pause(&mut self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a frozen one go on (SIGCONT).
+    pub fn resume(&mut self) {
+        self.signal(Signal::CONT);
+    }
+
     /// SIGKILL, and waits until it is gone.
     pub fn kill(self) {
         drop(self);
@@ -353,6 +363,23 @@ mod tests {
         assert!(!parent.is_alive());
         assert!(clock::wait_blocking(Duration::from_secs(2), || !grandchild.is_alive()));
         assert!(!run.pids().join("parent.pid").exists());
+        run.passed();
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_frozen_one_goes_on_where_it_was() -> anyhow::Result<()> {
+        let run = RunDir::fresh()?;
+        let mut process = Process::start(&run, "ticking", &shell("while :; do echo tick; sleep 0.02; done"))?;
+        let size = |process: &Process| fs::metadata(process.log()).map_or(0, |meta| meta.len());
+        clock::wait_blocking(Duration::from_secs(5), || size(&process) > 0);
+        process.pause();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let frozen = size(&process);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(size(&process), frozen);
+        process.resume();
+        assert!(clock::wait_blocking(Duration::from_secs(5), || size(&process) > frozen));
         run.passed();
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The lab's own Flink, with the busy reader on a real stream. Needs the job's jar: `make job`. Another
+//! The lab's own Flink, with the busy reader on a real stream. Needs the job's jar: `make jobs`. Another
 //! version than the default is tried with, for example, `SLUICE_LAB_FLINK=2.3.0`.
 
 use std::path::Path;
@@ -28,6 +28,7 @@ async fn a_reactive_job_takes_what_the_lab_and_others_start() -> anyhow::Result<
         .mode(Mode::Reactive)
         .job(reader)
         .checkpoint_interval(Duration::from_secs(1))
+        .high_availability(pravega.zookeeper())
         .start()
         .await?;
     flink.start_task_manager("tm-1")?;
@@ -44,11 +45,15 @@ async fn a_reactive_job_takes_what_the_lab_and_others_start() -> anyhow::Result<
     assert!(flink.kill_task_manager("tm-1"));
     flink.wait_running(1, LIMIT).await?;
 
-    let first_job = flink.job_id().to_owned();
+    // The JobManager comes back and carries the same job on, from a checkpoint.
+    let job = flink.job_id().to_owned();
+    let before = flink.wait_checkpoint(LIMIT).await?;
     flink.kill_job_manager();
     flink.start_job_manager().await?;
-    assert_ne!(flink.job_id(), first_job);
+    assert_eq!(flink.job_id(), job);
     flink.wait_running(1, LIMIT).await?;
+    let after = flink.wait_checkpoint(LIMIT).await?;
+    assert!(after.last > before.last, "it counts on: {before:?}, {after:?}");
 
     flink.stop().await;
     pravega.stop().await?;

@@ -209,12 +209,12 @@ pub struct OwnerArgs {
     pub namespace: Option<String>,
 
     /// How to reach the cluster from outside; by default what $KUBECONFIG or ~/.kube/config says,
-    /// and inside a pod its ServiceAccount.
+    /// and inside a pod its service account.
     #[arg(long, env = "SLUICE_KUBECONFIG", value_name = "FILE", requires = "deployment")]
     pub kubeconfig: Option<PathBuf>,
 
     /// Without Kubernetes: the command that starts one TaskManager and stays in the foreground.
-    /// It finds its name in SLUICE_TASK_MANAGER_ID, and must register under it
+    /// It finds its name in `SLUICE_TASK_MANAGER_ID`, and must register under it
     /// (-Dtaskmanager.resource-id).
     #[arg(
         long,
@@ -235,15 +235,33 @@ pub struct OwnerArgs {
 #[command(next_help_heading = "Policy")]
 pub struct PolicyArgs {
     /// Never fewer TaskManagers.
-    #[arg(long, env = "SLUICE_MIN_TASK_MANAGERS", value_name = "N", default_value_t = 1)]
+    #[arg(
+        long,
+        env = "SLUICE_MIN_TASK_MANAGERS",
+        value_name = "N",
+        default_value_t = 1,
+        allow_negative_numbers = true
+    )]
     pub min_task_managers: u32,
 
     /// Never more TaskManagers.
-    #[arg(long, env = "SLUICE_MAX_TASK_MANAGERS", value_name = "N", default_value_t = 32)]
+    #[arg(
+        long,
+        env = "SLUICE_MAX_TASK_MANAGERS",
+        value_name = "N",
+        default_value_t = 32,
+        allow_negative_numbers = true
+    )]
     pub max_task_managers: u32,
 
     /// Slots of each TaskManager (taskmanager.numberOfTaskSlots).
-    #[arg(long, env = "SLUICE_SLOTS_PER_TASK_MANAGER", value_name = "N", default_value_t = 1)]
+    #[arg(
+        long,
+        env = "SLUICE_SLOTS_PER_TASK_MANAGER",
+        value_name = "N",
+        default_value_t = 1,
+        allow_negative_numbers = true
+    )]
     pub slots_per_task_manager: u32,
 
     /// Subtasks per segment, rounded up: 1, 2, 0.5 or 1/3.
@@ -285,15 +303,33 @@ pub struct PolicyArgs {
     pub checkpoint_deadline: Duration,
 
     /// How many checkpoints a scale-down tries before it gives up.
-    #[arg(long, env = "SLUICE_CHECKPOINT_ATTEMPTS", value_name = "N", default_value_t = 3)]
+    #[arg(
+        long,
+        env = "SLUICE_CHECKPOINT_ATTEMPTS",
+        value_name = "N",
+        default_value_t = 3,
+        allow_negative_numbers = true
+    )]
     pub checkpoint_attempts: u32,
 
     /// With more unread records than this the job is catching up, and does not shrink.
-    #[arg(long, env = "SLUICE_MAX_PENDING_RECORDS", value_name = "N", default_value_t = 100_000)]
+    #[arg(
+        long,
+        env = "SLUICE_MAX_PENDING_RECORDS",
+        value_name = "N",
+        default_value_t = 100_000,
+        allow_negative_numbers = true
+    )]
     pub max_pending_records: u64,
 
     /// How often changes may restart the job within any hour.
-    #[arg(long, env = "SLUICE_RESTARTS_PER_HOUR", value_name = "N", default_value_t = 12)]
+    #[arg(
+        long,
+        env = "SLUICE_RESTARTS_PER_HOUR",
+        value_name = "N",
+        default_value_t = 12,
+        allow_negative_numbers = true
+    )]
     pub restarts_per_hour: u32,
 
     /// How long a shortage of TaskManagers is believed before more are asked for again.

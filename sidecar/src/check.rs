@@ -1,20 +1,14 @@
 //! `sluice check`: looks at everything the agent needs and says how to mend what is missing.
 
-use std::{fmt, process::ExitCode};
+use std::process::ExitCode;
 
 use serde::Serialize;
 use sluice_core::{Flink, Observation, Policy, Pool, Reading, Scheduler};
 
 use crate::{
     args::{Output, ReportArgs, Settings},
-    observe::{Access, Look, Observer, Peers, Trouble},
+    observe::{BadConfig, Look, Trouble, look_once},
 };
-
-/// Says what is wrong with the configuration, in one line.
-pub(crate) fn bad_config(error: &dyn fmt::Display) -> ExitCode {
-    eprintln!("sluice: {error}");
-    ExitCode::from(78)
-}
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,16 +45,8 @@ impl Finding {
 /// Looks once and prints the findings; the exit code is 1 if any is a problem.
 pub async fn check(args: ReportArgs) -> anyhow::Result<ExitCode> {
     let settings = &args.settings;
-    let policy = match Policy::try_from(&settings.policy) {
-        Ok(policy) => policy,
-        Err(error) => return Ok(bad_config(&error)),
-    };
-    let peers = match Peers::new(settings, Access::ReadOnly).await {
-        Ok(peers) => peers,
-        Err(error) => return Ok(bad_config(&error)),
-    };
-    let mut observer = Observer::new(settings.pravega.streams(), settings.flink.flink_job.clone());
-    let Look { observation, troubles, .. } = observer.look(&peers, None).await;
+    let policy = Policy::try_from(&settings.policy).map_err(BadConfig::from)?;
+    let (peers, Look { observation, troubles, .. }) = look_once(settings).await?;
     let flink_settings = peers.flink.settings().await.ok();
     let findings = findings(settings, &policy, &observation, &troubles, flink_settings.as_ref());
 
@@ -114,11 +100,7 @@ fn unreachable(trouble: &Trouble) -> Finding {
         "flink" => "Flink",
         _ => "TaskManagers",
     };
-    Finding::problem(
-        subject,
-        trouble.message.clone(),
-        format!("{} ({})", "make it reachable, or correct the flag that is named", trouble.kind),
-    )
+    Finding::problem(subject, trouble.message.clone(), "make it reachable, or correct the flag that is named")
 }
 
 fn job(flink: &Flink, policy: &Policy, settings: &Settings) -> Vec<Finding> {
@@ -219,6 +201,11 @@ fn advice(settings: &crate::flink::Settings, seen: &Observation) -> Vec<Finding>
         );
     }
     expect(&["heartbeat.timeout"], "6000", "a TaskManager that is killed is otherwise missed only after 50 s");
+    expect(
+        &["web.timeout"],
+        "5000",
+        "a TaskManager killed at the wrong moment otherwise freezes all metrics for 10 min",
+    );
     expect(&["web.refresh-interval"], "1000", "Flink's answers are otherwise up to 3 s old, and so is each proof");
     findings
 }

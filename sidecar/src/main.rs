@@ -5,22 +5,25 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use sluice::{
     args::{Cli, Command},
-    check, plan, run,
+    check,
+    observe::BadConfig,
+    plan, run,
 };
 
-/// `EX_SOFTWARE` of sysexits.h.
+/// `EX_SOFTWARE` and `EX_CONFIG` of sysexits.h.
 const FAILED: u8 = 70;
+const BAD_CONFIG: u8 = 78;
 
 // One thread: the agent waits for its peers, and a second thread would only cost memory.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Run(args) => run::run(args).await,
+        Command::Run(args) => Box::pin(run::run(args)).await,
         Command::Plan(args) => plan::plan(args).await,
         Command::Check(args) => check::check(args).await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("sluice: {error:#}");
-        ExitCode::from(FAILED)
+        ExitCode::from(if error.is::<BadConfig>() { BAD_CONFIG } else { FAILED })
     })
 }

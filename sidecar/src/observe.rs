@@ -3,7 +3,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use sluice_core::{Change, Flink, Observation, Pool, Reading, Stream, StreamName, StreamShape};
+use sluice_core::{Change, Flink, Observation, PolicyError, Pool, Reading, Stream, StreamName, StreamShape};
 
 use crate::{
     args::Settings,
@@ -23,10 +23,12 @@ pub struct Peers {
     pub owner: Owner,
 }
 
-/// Why the peers cannot even be addressed: a configuration to mend, not a peer that is away.
+/// A configuration that cannot be acted on; one line that names the flag. Not a peer that is away.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
-pub enum PeersError {
+pub enum BadConfig {
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     #[error(transparent)]
     Pravega(#[from] pravega::ConfigError),
     #[error(transparent)]
@@ -39,7 +41,7 @@ pub enum PeersError {
 
 impl Peers {
     /// Prepares the connections; no peer is asked anything yet.
-    pub async fn new(settings: &Settings, access: Access) -> Result<Self, PeersError> {
+    pub async fn new(settings: &Settings, access: Access) -> Result<Self, BadConfig> {
         let (pravega, flink) = (&settings.pravega, &settings.flink);
         let controller = pravega::Controller::new(ControllerOptions {
             addresses: pravega.pravega_controller.clone(),
@@ -66,11 +68,11 @@ fn credentials(username: Option<String>, password_file: Option<PathBuf>, token_f
     }
 }
 
-async fn owner(settings: &Settings, access: Access) -> Result<Owner, PeersError> {
+async fn owner(settings: &Settings, access: Access) -> Result<Owner, BadConfig> {
     let args = &settings.owner;
     if let (Some(command), Some(dir)) = (&args.task_manager_command, &args.pool_dir) {
         let words =
-            shell_words::split(command).map_err(|source| PeersError::Command { command: command.clone(), source })?;
+            shell_words::split(command).map_err(|source| BadConfig::Command { command: command.clone(), source })?;
         let stop_timeout = ProcessPoolOptions::STOP_TIMEOUT;
         let options = ProcessPoolOptions { dir: dir.clone(), command: words, stop_timeout };
         let pool = match access {
@@ -126,6 +128,14 @@ impl Trouble {
 pub struct Observer {
     job: Option<String>,
     last: Observation,
+}
+
+/// The one look of `plan` and `check`.
+pub async fn look_once(settings: &Settings) -> Result<(Peers, Look), BadConfig> {
+    let peers = Peers::new(settings, Access::ReadOnly).await?;
+    let mut observer = Observer::new(settings.pravega.streams(), settings.flink.flink_job.clone());
+    let look = observer.look(&peers, None).await;
+    Ok((peers, look))
 }
 
 /// What one look brought.

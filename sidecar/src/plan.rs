@@ -7,7 +7,7 @@ use sluice_core::{Memory, Policy, decide};
 use crate::{
     args::{Output, ReportArgs},
     clock,
-    observe::{Access, Look, Observer, Peers},
+    observe::{BadConfig, Look, look_once},
     report::status::Status,
 };
 
@@ -16,17 +16,8 @@ const UNAVAILABLE: u8 = 69;
 
 /// Looks once and prints what a running agent would decide that had watched for long enough.
 pub async fn plan(args: ReportArgs) -> anyhow::Result<ExitCode> {
-    let settings = &args.settings;
-    let policy = match Policy::try_from(&settings.policy) {
-        Ok(policy) => policy,
-        Err(error) => return Ok(crate::check::bad_config(&error)),
-    };
-    let peers = match Peers::new(settings, Access::ReadOnly).await {
-        Ok(peers) => peers,
-        Err(error) => return Ok(crate::check::bad_config(&error)),
-    };
-    let mut observer = Observer::new(settings.pravega.streams(), settings.flink.flink_job.clone());
-    let Look { observation, troubles, .. } = observer.look(&peers, None).await;
+    let policy = Policy::try_from(&args.settings.policy).map_err(BadConfig::from)?;
+    let (_, Look { observation, troubles, .. }) = look_once(&args.settings).await?;
 
     let now = clock::now();
     let mut memory = Memory::default();
@@ -54,13 +45,7 @@ fn print_text(status: &Status) {
     let flink = seen.flink.as_ref().map(|flink| &flink.value);
     let job = flink.and_then(|flink| flink.job());
     let job = job.map_or_else(unknown, |job| {
-        format!(
-            "{} {} at parallelism {} (at most {})",
-            job.name,
-            job.state.as_str(),
-            job.parallelism,
-            job.max_parallelism
-        )
+        format!("{} is {} at parallelism {}", job.name, job.state.as_str(), job.parallelism)
     });
     println!("{:<20} {job}", "job");
     let registered = flink.map_or_else(unknown, |flink| format!("{} with {} slots", flink.registered(), flink.slots()));

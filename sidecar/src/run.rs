@@ -1,6 +1,6 @@
 //! `sluice run`: wires the loop and the endpoints together, and ends them together.
 
-use std::{collections::HashMap, process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::HashMap, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use sluice_core::{Observation, Policy};
@@ -12,21 +12,13 @@ use crate::{
     args::{LogFormat, OnBadConfig, RunArgs},
     clock,
     control_loop::ControlLoop,
-    observe::{Access, Observer, Peers},
+    observe::{Access, BadConfig, Observer, Peers},
     report::{
         metrics::Metrics,
         status::{Shared, Status},
     },
     state_file::StateFile,
 };
-
-/// `EX_CONFIG` of sysexits.h.
-const BAD_CONFIG: u8 = 78;
-
-/// A configuration that cannot be acted on; its text is one line that names the flag.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct BadConfig(String);
 
 /// Runs the agent until SIGTERM or Ctrl-C.
 pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
@@ -39,10 +31,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
 
     let agent = match control_loop(&args, &shared, &metrics).await {
         Ok(agent) => agent,
-        Err(error) if args.on_bad_config == OnBadConfig::Exit => {
-            tracing::error!("{error}");
-            return Ok(ExitCode::from(BAD_CONFIG));
-        }
+        Err(error) if args.on_bad_config == OnBadConfig::Exit => return Err(error.into()),
         Err(error) => return hold(error, listener, admin, &metrics).await,
     };
     tracing::info!(policy = ?agent.policy, owner = agent.peers.owner.describe(), "configuration");
@@ -55,11 +44,10 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn control_loop(args: &RunArgs, shared: &Shared, metrics: &Arc<Metrics>) -> Result<ControlLoop, BadConfig> {
-    let bad = |error: &dyn std::fmt::Display| BadConfig(error.to_string());
     let settings = &args.settings;
-    let policy = Policy::try_from(&settings.policy).map_err(|error| bad(&error))?;
+    let policy = Policy::try_from(&settings.policy)?;
     let access = if args.dry_run { Access::ReadOnly } else { Access::Full };
-    let peers = Peers::new(settings, access).await.map_err(|error| bad(&error))?;
+    let peers = Peers::new(settings, access).await?;
     let beside_pool = || settings.owner.pool_dir.as_ref().map(|dir| dir.join("sluice.json"));
     let (state_file, memory) = StateFile::open(args.state_file.clone().or_else(beside_pool));
     Ok(ControlLoop {
@@ -124,7 +112,7 @@ fn start_logging(format: LogFormat, filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter).with_context(|| format!("--log '{filter}' is not a filter"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! Configurations that cannot be acted on: one clear line that names the flag and what was seen.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::{fs, process::Command};
 
 const REACHABLE: [&str; 8] =

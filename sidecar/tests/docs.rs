@@ -1,6 +1,8 @@
 //! `docs/cli.md` and `docs/metrics.md` are made from the program. `make docs` writes them; here
 //! they are compared.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use clap::CommandFactory as _;

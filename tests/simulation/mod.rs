@@ -31,6 +31,7 @@ impl Default for Pace {
 
 /// What is broken at the moment.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each fault is on or off by itself")]
 pub struct Faults {
     pub controller_away: bool,
     pub flink_away: bool,

@@ -7,12 +7,15 @@ use pravega_client_shared::ScopedStream;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout};
 
 /// Silence that is worth a line.
 const NOTABLE: Duration = Duration::from_secs(5);
 /// And another line after this time.
 const AGAIN: Duration = Duration::from_secs(10);
+/// A line that says little is better than one that comes late.
+const CONTROLLER_LIMIT: Duration = Duration::from_secs(3);
 
 /// Watches how long the oldest unacknowledged event has been waiting.
 pub(super) struct StallWatch {
@@ -45,9 +48,8 @@ impl StallWatch {
             let session = Arc::clone(&self.session);
             let stream = self.stream.clone();
             let give_up_after = self.give_up_after;
-            // Asking the controller may itself take a while.
             let finding_out = tokio::spawn(async move {
-                let finding = explain(session.segment_count(&stream).await);
+                let finding = explain(timeout(CONTROLLER_LIMIT, session.segment_count(&stream)).await);
                 let waiting = waiting + clock::now().saturating_duration_since(now);
                 let left = give_up_after.saturating_sub(waiting);
                 tracing::warn!(
@@ -67,7 +69,10 @@ impl Drop for StallWatch {
     }
 }
 
-fn explain(segments: Result<usize, ControlError>) -> String {
+fn explain(segments: Result<Result<usize, ControlError>, Elapsed>) -> String {
+    let Ok(segments) = segments else {
+        return format!("the controller does not answer within {CONTROLLER_LIMIT:?} either");
+    };
     match segments {
         Ok(0) => "the stream is sealed".to_owned(),
         Ok(segments) => {

@@ -44,7 +44,7 @@ pub(super) struct FlinkArgs {
     /// reader given by --stream.
     #[arg(long, value_name = "VERSION", env = "SLUICE_LAB_FLINK")]
     pub flink: Option<String>,
-    /// Read this stream with Sluice's busy reader, built by `make job` in the current repository. The
+    /// Read this stream with Sluice's busy reader, built by `make jobs` in the current repository. The
     /// stream is created with one segment if it is not there.
     #[arg(long, value_name = "SCOPE/STREAM", env = "SLUICE_LAB_STREAM", requires = "flink")]
     pub stream: Option<super::StreamName>,

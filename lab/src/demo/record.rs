@@ -141,7 +141,7 @@ async fn sample(board: &Board, agent: &AgentApi, segments: Option<u64>, decision
         sample.task_managers = look.registered();
         let running = look.job_state() == Some("RUNNING");
         sample.parallelism = if running { look.parallelism() } else { look.job_state().map(|_| 0) };
-        record.because = look.because().to_owned();
+        look.because().clone_into(&mut record.because);
         if look.reason() != decision {
             look.reason().clone_into(decision);
             record.event(format!("agent: {}", look.because()));

@@ -1,11 +1,11 @@
 //! What happens in the demo, in order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::record::{Board, record};
+use super::record::{Board, Record, record};
 use super::summary::Summary;
 use super::{DemoArgs, plot, view};
 use crate::admin::{Admin, Scaling};
@@ -13,7 +13,7 @@ use crate::cache::Cache;
 use crate::flink::{BusyReader, Flink, Mode};
 use crate::pravega::{AutoScale, Pravega};
 use crate::progress::Progress;
-use crate::rig::{Agent, AgentPlan, Generator, Ledger, Load, Written};
+use crate::rig::{Agent, AgentPlan, Generator, Ledger, Load, Proof, Written};
 use crate::run_dir::RunDir;
 
 const SCOPE: &str = "dna";
@@ -24,7 +24,7 @@ const EVENTS_PER_SEGMENT: u32 = 100;
 const SPLIT_FACTOR: u32 = 4;
 
 /// How long Pravega may take to scale the stream by itself before the demo does it by hand.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// How long the job may take to follow.
 const FOLLOW: Duration = Duration::from_secs(150);
@@ -39,7 +39,7 @@ pub async fn demo(args: DemoArgs) -> Result<()> {
     cache.flink(args.flink, progress).await?;
 
     let run = RunDir::fresh()?;
-    let pravega = Pravega::builder(&run).progress(progress).auto_scale(AutoScale::quick()).start().await?;
+    let pravega = Pravega::builder(&run).progress(progress).auto_scale(auto_scale()).start().await?;
     let admin = pravega.admin();
     admin.create_scope(SCOPE).await?;
     admin.create_stream(SCOPE, STREAM, Scaling::by_event_rate(EVENTS_PER_SEGMENT, SPLIT_FACTOR, 1)).await?;
@@ -85,15 +85,10 @@ pub async fn demo(args: DemoArgs) -> Result<()> {
     }?;
 
     println!("\nwaiting until every event is in the ledger …");
-    let proof = Ledger::new(ledger_folder).settle(&written, Duration::from_secs(120)).await?;
+    let proof = Ledger::new(ledger_folder).settle(&written, Duration::from_mins(2)).await?;
     let history = scene.agent.api.history().await?;
-    let record = board.lock();
-    plot::draw(&record, &out.join("run.svg"))?;
-    std::fs::write(out.join("record.json"), serde_json::to_vec(&record.samples)?)?;
-    let summary = Summary::new(&record, &history, proof.clone());
-    drop(record);
+    let summary = keep(&board.lock(), &history, &proof, &out)?;
     println!("{summary}\nplot: {}", out.join("run.svg").display());
-    std::fs::write(out.join("summary.txt"), summary.to_string())?;
 
     scene.agent.stop().await;
     flink.stop().await;
@@ -101,6 +96,20 @@ pub async fn demo(args: DemoArgs) -> Result<()> {
     anyhow::ensure!(proof.holds(), "{proof}");
     run.passed();
     Ok(())
+}
+
+/// Writes the plot, the record and the summary.
+fn keep(record: &Record, history: &[serde_json::Value], proof: &Proof, out: &Path) -> Result<Summary> {
+    plot::draw(record, &out.join("run.svg"))?;
+    std::fs::write(out.join("record.json"), serde_json::to_vec(&record.samples)?)?;
+    let summary = Summary::new(record, history, proof.clone());
+    std::fs::write(out.join("summary.txt"), summary.to_string())?;
+    Ok(summary)
+}
+
+/// Pravega looks at its reports every two minutes, so a segment may be taken for quiet a little later.
+fn auto_scale() -> AutoScale {
+    AutoScale { cache_expiry: Duration::from_secs(135), clean_up: Duration::from_secs(10), ..AutoScale::quick() }
 }
 
 fn unreachable_end<T>() -> Result<T> {

@@ -28,6 +28,7 @@ pub struct FlinkBuilder {
     memory: TaskManagerMemory,
     job_manager_heap: u32,
     checkpoint_interval: Duration,
+    zookeeper: Option<String>,
     quick: bool,
     options: BTreeMap<String, String>,
     ready_within: Duration,
@@ -47,6 +48,7 @@ impl FlinkBuilder {
             memory: TaskManagerMemory::default(),
             job_manager_heap: 192,
             checkpoint_interval: Duration::from_secs(10),
+            zookeeper: None,
             quick: true,
             options: BTreeMap::new(),
             ready_within: Duration::from_mins(2),
@@ -116,6 +118,15 @@ impl FlinkBuilder {
         self
     }
 
+    /// Keeps what the `JobManager` must not forget in this `ZooKeeper` (`host:port`, for example that of
+    /// [`Pravega::zookeeper`](crate::Pravega::zookeeper)), so that a killed one that is started again
+    /// carries the job on from its last checkpoint.
+    #[must_use]
+    pub fn high_availability(mut self, zookeeper: impl Into<String>) -> Self {
+        self.zookeeper = Some(zookeeper.into());
+        self
+    }
+
     /// Leaves Flink at its own timeouts. If not called, the lab sets those that make it rescale at
     /// once and notice a killed `TaskManager` after seconds.
     #[must_use]
@@ -142,7 +153,7 @@ impl FlinkBuilder {
     pub async fn start(self) -> Result<Flink, FlinkError> {
         let java = tools::java()?;
         let version: FlinkVersion = self.version.parse()?;
-        let job = self.job.ok_or(FlinkError::NoJob)?;
+        let mut job = self.job.ok_or(FlinkError::NoJob)?;
         if !job.jar.is_file() {
             return Err(FlinkError::NoJar { path: job.jar });
         }
@@ -162,12 +173,17 @@ impl FlinkBuilder {
             slots: self.slots,
             memory: self.memory,
             checkpoint_interval: self.checkpoint_interval,
+            zookeeper: self.zookeeper,
             quick: self.quick,
             options: self.options,
         };
         let classes = class_archive::ensure(&cache, &java, version, &home, self.progress).await?;
         let distribution = Distribution::new(java, home, &folder, classes)?;
         distribution.write_configuration(&conf)?;
+        // A copy: a build that replaces the jar must not take classes from a job that runs.
+        let copy = folder.join("job.jar");
+        fs::copy(&job.jar, &copy).map_err(|source| FlinkError::Write { path: copy.clone(), source })?;
+        job.jar = copy;
         let task_manager = distribution.task_manager(&self.memory, Some(&job.jar));
         let script = folder.join("taskmanager.sh");
         distribution::write(&script, &script::text(&run, &task_manager))?;

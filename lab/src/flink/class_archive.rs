@@ -84,6 +84,7 @@ async fn record(
         slots: 1,
         memory,
         checkpoint_interval: Duration::from_mins(1),
+        zookeeper: None,
         quick: true,
         options: BTreeMap::from([("taskmanager.resource-id".to_owned(), "recording".to_owned())]),
     };
@@ -106,8 +107,9 @@ async fn record(
         deadline.rest().await;
     }
     let deadline = Deadline::after(LIMIT_OF_WRITING);
+    task_manager.ask_to_stop();
+    job_manager.ask_to_stop();
     for process in [&mut task_manager, &mut job_manager] {
-        process.ask_to_stop();
         while process.wait(Duration::from_millis(200)).await.is_none() {
             if deadline.is_over() {
                 return Err(process.not_ready(deadline.limit()).into());

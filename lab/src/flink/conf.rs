@@ -64,6 +64,8 @@ pub struct Conf {
     pub slots: u32,
     pub memory: TaskManagerMemory,
     pub checkpoint_interval: Duration,
+    /// The `ZooKeeper` that keeps what the `JobManager` must not forget; none for no high availability.
+    pub zookeeper: Option<String>,
     /// Whether rescaling and failures are handled as soon as Flink can, instead of as late as its
     /// defaults do.
     pub quick: bool,
@@ -82,6 +84,7 @@ impl Conf {
         let mut all = self.addresses();
         all.extend(self.scheduling());
         all.extend(self.state(folder));
+        all.extend(self.high_availability(folder));
         all.extend(self.task_managers());
         let mut all: BTreeMap<String, String> = all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         all.extend(self.options.clone());
@@ -163,6 +166,18 @@ impl Conf {
         ]
     }
 
+    fn high_availability(&self, folder: &Path) -> Vec<(&'static str, String)> {
+        let Some(zookeeper) = &self.zookeeper else { return Vec::new() };
+        vec![
+            ("high-availability.type", "zookeeper".into()),
+            ("high-availability.zookeeper.quorum", zookeeper.clone()),
+            ("high-availability.storageDir", format!("file://{}", folder.join("high-availability").display())),
+            ("high-availability.jobmanager.port", self.rpc_port.to_string()),
+            // A killed JobManager still counts as the leader for this long; by default a minute.
+            ("high-availability.zookeeper.client.session-timeout", "8000".into()),
+        ]
+    }
+
     fn task_managers(&self) -> Vec<(&'static str, String)> {
         let memory = &self.memory;
         let mebibytes = |number: u32| format!("{number}m");
@@ -210,6 +225,7 @@ mod tests {
             slots: 1,
             memory: TaskManagerMemory::default(),
             checkpoint_interval: Duration::from_secs(10),
+            zookeeper: None,
             quick: true,
             options: BTreeMap::from([("rest.port".to_owned(), "8081".to_owned())]),
         }

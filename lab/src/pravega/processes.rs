@@ -125,7 +125,7 @@ impl Processes {
         )
     }
 
-    fn zookeeper_address(&self) -> String {
+    pub fn zookeeper_address(&self) -> String {
         format!("127.0.0.1:{}", self.zookeeper)
     }
 

@@ -88,8 +88,8 @@ impl Generator {
             && let Some(end) = fresh.rfind('\n')
         {
             self.read += end as u64 + 1;
-            let samples = fresh[..end].lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            if let Some(last) = samples.filter(|sample| sample["kind"] == "progress").last() {
+            let mut samples = fresh[..end].lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            if let Some(last) = samples.rfind(|sample| sample["kind"] == "progress") {
                 self.rate = last["rate"].as_f64().unwrap_or_default();
                 self.written = last["acknowledged"].as_u64().unwrap_or_default();
             }
@@ -120,7 +120,7 @@ impl Generator {
     /// Asks it to stop (SIGTERM): it waits for its acknowledgements.
     pub async fn stop(mut self) -> Result<Written> {
         self.process.ask_to_stop();
-        self.finish(Duration::from_secs(60)).await
+        self.finish(Duration::from_mins(1)).await
     }
 
     fn account(&self) -> Result<Written> {

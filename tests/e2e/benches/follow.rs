@@ -22,10 +22,10 @@ const LANES: usize = 10;
 const WIDENINGS: u32 = 6;
 const NARROWINGS: u32 = 5;
 /// Defaults of the agent that a narrowing waits for and that are reported apart.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 const COOLDOWN_UP: Duration = Duration::from_secs(30);
-const COOLDOWN_DOWN: Duration = Duration::from_secs(60);
-const IDLE: Duration = Duration::from_secs(300);
+const COOLDOWN_DOWN: Duration = Duration::from_mins(1);
+const IDLE: Duration = Duration::from_mins(5);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -97,7 +97,7 @@ impl Lane {
         tokio::time::sleep(WINDOW + Duration::from_millis(137 * self.offset())).await;
         for width in 2..=WIDENINGS + 1 {
             let changed = self.scale(width).await?;
-            let took = self.patched(changed, width, Duration::from_secs(60)).await?;
+            let took = self.patched(changed, width, Duration::from_mins(1)).await?;
             self.up.push(took);
             tokio::time::sleep(COOLDOWN_UP + Duration::from_secs(3)).await;
         }

@@ -53,7 +53,11 @@ impl Scene {
         let run = RunDir::fresh()?;
         let admin = pravega.admin();
         admin.create_scope(SCOPE).await?;
-        admin.create_stream(SCOPE, name, Scaling::fixed(segments)).await?;
+        // Pravega refuses to merge below the number that a stream was created with.
+        admin.create_stream(SCOPE, name, Scaling::fixed(1)).await?;
+        if segments > 1 {
+            admin.scale_to(SCOPE, name, segments).await?;
+        }
         let folder = run.path().join("ledger");
         let version: FlinkVersion = flink.parse()?;
         let repository = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
-use sluice_e2e::scene::{LONG, SCOPE, Scene};
+use sluice_e2e::scene::{LONG, Scene};
 use sluice_lab::{
     Pravega, RunDir,
     rig::{Agent, Proxy},
@@ -248,25 +248,19 @@ async fn flink_goes_away_and_comes_back(pravega: &mut Pravega) -> Result<()> {
 /// A missing stream, scope or job: the agent stays up, is not ready, and says what it misses.
 async fn what_is_not_there_is_named(pravega: &mut Pravega) -> Result<()> {
     let mut scene = Scene::open(pravega, "there", DEFAULT, 1).await?;
-    let cases: [(&str, &str, &[&str], &str, &[&str]); 4] = [
-        (SCOPE, "nothing", &[], "unreadable", &["--stream", "nothing"]),
-        ("nowhere", "there", &[], "unreadable", &["--scope", "nowhere"]),
-        (SCOPE, "there", &["--flink-job", "nobody"], "job_not_running", &[]),
-        (
-            SCOPE,
-            "there",
-            &["--pravega-controller", "tcp://127.0.0.1:1"],
-            "unreadable",
-            &["--pravega-controller", "127.0.0.1:1"],
-        ),
-    ];
-    for (scope, stream, flags, reason, named) in cases {
+    let nowhere = "tcp://127.0.0.1:1";
+    for (what, reason, named) in [
+        ("stream", "unreadable", ["--stream", "nothing"]),
+        ("scope", "unreadable", ["--scope", "nowhere"]),
+        ("job", "job_not_running", ["no job", "--flink-job"]),
+        ("controller", "unreadable", ["--pravega-controller", "127.0.0.1:1"]),
+    ] {
         let mut plan = scene.agent_plan();
-        (plan.scope, plan.stream) = (scope.into(), stream.into());
-        if flags.first() == Some(&"--pravega-controller") {
-            plan.controllers = vec![flags[1].into()];
-        } else {
-            plan.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
+        match what {
+            "stream" => plan.stream = "nothing".into(),
+            "scope" => plan.scope = "nowhere".into(),
+            "job" => plan.flags.extend(["--flink-job".into(), "nobody".into()]),
+            _ => plan.controllers = vec![nowhere.into()],
         }
         let mut agent = Agent::start(&scene.run, &plan).await?;
         let look = agent.wait(reason, Duration::from_secs(30), |look| look.reason() == reason).await?;

@@ -62,6 +62,12 @@ final class Backlog {
         }
     }
 
+    /** The segment is no longer read here. Called by the I/O thread. */
+    void forget(long segmentId) {
+        lengths.remove(segmentId);
+        opener.forget(segmentId);
+    }
+
     /**
      * Bytes of one segment that have not been emitted.
      *

@@ -6,7 +6,10 @@ import io.pravega.client.segment.impl.SegmentMetadataClient;
 import io.pravega.client.segment.impl.SegmentTruncatedException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 
 /** A {@link SegmentTail} over the Java client's reader of raw events. */
@@ -61,6 +64,11 @@ final class PravegaTail implements SegmentTail {
     static final class Opener implements SegmentTail.Opener {
 
         private final PravegaConnection connection;
+        /**
+         * One per segment whose length is watched. A new one would ask the controller for a token
+         * each time, and the backlog would not be known while the controller is away.
+         */
+        private final Map<Long, SegmentMetadataClient> watched = new ConcurrentHashMap<>();
 
         Opener(PravegaAddress address) throws IOException {
             connection = PravegaConnection.open(address);
@@ -78,24 +86,30 @@ final class PravegaTail implements SegmentTail {
         @Override
         public CompletableFuture<Long> firstOffset(long segmentId) {
             SegmentMetadataClient metadata = connection.metadata(segmentId);
-            return closing(metadata, metadata.fetchCurrentSegmentHeadOffset());
+            return metadata.fetchCurrentSegmentHeadOffset()
+                    .orTimeout(METADATA_TIMEOUT_SECONDS, TimeUnit.SECONDS)
+                    .whenComplete((offset, failure) -> metadata.close());
         }
 
         @Override
         public CompletableFuture<Long> length(long segmentId) {
-            SegmentMetadataClient metadata = connection.metadata(segmentId);
-            return closing(metadata, metadata.fetchCurrentSegmentLength());
+            return watched.computeIfAbsent(segmentId, connection::metadata)
+                    .fetchCurrentSegmentLength()
+                    .orTimeout(METADATA_TIMEOUT_SECONDS, TimeUnit.SECONDS);
+        }
+
+        @Override
+        public void forget(long segmentId) {
+            SegmentMetadataClient metadata = watched.remove(segmentId);
+            if (metadata != null) {
+                metadata.close();
+            }
         }
 
         @Override
         public void close() {
+            List.copyOf(watched.keySet()).forEach(this::forget);
             connection.close();
-        }
-
-        private static CompletableFuture<Long> closing(
-                SegmentMetadataClient metadata, CompletableFuture<Long> answer) {
-            return answer.orTimeout(METADATA_TIMEOUT_SECONDS, TimeUnit.SECONDS)
-                    .whenComplete((value, failure) -> metadata.close());
         }
     }
 }

@@ -85,6 +85,7 @@ final class SegmentFetcher implements AutoCloseable {
                     SegmentCursor cursor = cursors.remove(split.splitId());
                     if (cursor != null) {
                         cursor.close();
+                        backlog.forget(cursor.segmentId());
                     }
                 });
     }
@@ -154,6 +155,7 @@ final class SegmentFetcher implements AutoCloseable {
             }
             if (cursor.done()) {
                 turn.remove();
+                backlog.forget(cursor.segmentId());
                 continue;
             }
             served.add(next.getKey());

@@ -44,8 +44,14 @@ interface SegmentTail extends AutoCloseable {
          */
         CompletableFuture<Long> firstOffset(long segmentId);
 
-        /** The segment's length in bytes, including what has been truncated from its head. */
+        /**
+         * The segment's length in bytes, including what has been truncated from its head. What it
+         * takes to ask is kept for the next time, until {@link #forget}.
+         */
         CompletableFuture<Long> length(long segmentId);
+
+        /** The segment's length will not be asked for again soon. */
+        void forget(long segmentId);
 
         @Override
         void close();

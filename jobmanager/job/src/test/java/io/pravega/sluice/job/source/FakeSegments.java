@@ -103,6 +103,9 @@ final class FakeSegments implements SegmentTail.Opener {
     }
 
     @Override
+    public void forget(long segmentId) {}
+
+    @Override
     public void close() {}
 
     private final class Tail implements SegmentTail {
