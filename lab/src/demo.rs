@@ -23,9 +23,9 @@ pub struct DemoArgs {
     #[arg(long, value_name = "VERSION", env = "SLUICE_LAB_FLINK", default_value = "1.20.5")]
     pub flink: FlinkVersion,
 
-    /// Events per second while the stream is to widen. One segment is given 100 a second; at twenty
+    /// Events per second while the stream is to widen. One segment is given 100 a second; at fifteen
     /// times that Pravega splits it at its first look, two minutes after the stream was created.
-    #[arg(long, value_name = "N", env = "SLUICE_DEMO_RATE", default_value_t = 2000)]
+    #[arg(long, value_name = "N", env = "SLUICE_DEMO_RATE", default_value_t = 1500)]
     pub rate: u32,
 
     /// Scale the stream by hand at once, instead of waiting minutes for Pravega to do it by itself.

@@ -19,8 +19,8 @@ use crate::cache::{Cache, CacheError};
 use crate::pid_file;
 use crate::ports::{Ports, PortsError};
 
-/// How long processes of an earlier run may take to stop.
-const GRACE_FOR_LEFTOVERS: Duration = Duration::from_secs(8);
+/// How long processes of an earlier run may take to stop. Their data goes next.
+const GRACE_FOR_LEFTOVERS: Duration = Duration::from_secs(3);
 
 /// Why a run folder cannot be used.
 #[derive(Debug, Error)]
@@ -59,7 +59,8 @@ impl RunDir {
     /// A new folder of its own under the system's folder for temporary files.
     ///
     /// It is removed at the end if [`passed`](Self::passed) was called and `SLUICE_KEEP` is not set;
-    /// otherwise it is kept, and its path printed, so that the logs of a failure can be read.
+    /// otherwise it is kept, and its path printed, so that the logs of a failure can be read. One
+    /// without any log is not worth keeping.
     pub fn fresh() -> Result<Self, RunDirError> {
         let parent = std::env::temp_dir();
         let path = tempfile::Builder::new()
@@ -155,7 +156,9 @@ impl Drop for Inner {
         if !self.remove_if_passed {
             return;
         }
-        if self.passed.load(Ordering::Relaxed) && !std::thread::panicking() {
+        let failed = !self.passed.load(Ordering::Relaxed) || std::thread::panicking();
+        let has_logs = fs::read_dir(self.path.join("logs")).is_ok_and(|mut logs| logs.next().is_some());
+        if !failed || !has_logs {
             let _ = fs::remove_dir_all(&self.path);
         } else {
             eprintln!("lab: the logs of this run are kept in {}", self.path.display());
@@ -178,6 +181,7 @@ mod tests {
 
         let run = RunDir::fresh()?;
         let path = run.path().to_owned();
+        fs::write(run.logs().join("a.log"), "a")?;
         drop(run);
         assert!(path.exists());
         fs::remove_dir_all(path)?;

@@ -40,7 +40,7 @@ impl FromStr for FlinkVersion {
     fn from_str(text: &str) -> Result<Self, CacheError> {
         let numbers: Result<Vec<u16>, _> = text.split('.').map(str::parse).collect();
         match numbers.as_deref() {
-            Ok(&[major, minor, patch]) if ((1, 17)..=(2, 3)).contains(&(major, minor)) => {
+            Ok(&[major, minor, patch]) if matches!((major, minor), (1, 17..=20) | (2, 0..=3)) => {
                 Ok(Self { major, minor, patch })
             }
             _ => Err(CacheError::Version(text.to_owned())),
@@ -126,7 +126,7 @@ mod tests {
         for good in ["1.17.2", "1.20.5", "2.0.0", "2.3.0"] {
             assert_eq!(good.parse::<FlinkVersion>().expect("good").to_string(), good);
         }
-        for bad in ["1.16.3", "2.4.0", "1.20", "latest", "1.20.5.1", ""] {
+        for bad in ["1.16.3", "1.21.0", "2.4.0", "1.20", "latest", "1.20.5.1", ""] {
             assert!(bad.parse::<FlinkVersion>().is_err(), "{bad}");
         }
         assert!(FlinkVersion::DEFAULT.is_at_least(1, 19));

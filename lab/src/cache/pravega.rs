@@ -49,7 +49,10 @@ impl Cache {
         fetch
             .run(|log| {
                 let (files, kilobytes) = downloaded(&fs::read_to_string(log).unwrap_or_default());
-                task.at(&format!("{files} files, {}", size(kilobytes * 1000)));
+                task.at(&match files {
+                    0 => "looking what this machine has already".to_owned(),
+                    _ => format!("{files} files, {}", size(kilobytes * 1000)),
+                });
             })
             .await?;
         let count = jars(&ready.join("lib"))?.len();

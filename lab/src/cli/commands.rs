@@ -10,8 +10,9 @@ use super::{Command, DownArgs, FetchArgs, StreamAction, StreamArgs};
 use crate::demo::demo;
 use crate::{Admin, Cache, Flink, Progress, Scaling, pid_file, tools};
 
-/// How long processes may take to stop when `lab down` asks them.
-const GRACE: Duration = Duration::from_secs(15);
+/// How long processes may take to stop when `lab down` asks them. Their lab has crashed: nobody will
+/// read their data.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// Runs one command; Ctrl-C and SIGTERM end it, and whatever it has started goes with it.
 pub async fn run(command: Command) -> anyhow::Result<()> {

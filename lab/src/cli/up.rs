@@ -1,6 +1,5 @@
 //! `lab up`: everything in the foreground until Ctrl-C.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -136,7 +135,7 @@ async fn job(version: &str, args: &FlinkArgs, pravega: &Pravega) -> anyhow::Resu
     };
     pravega.admin().create_stream(&name.scope, &name.stream, Scaling::fixed(1)).await?;
     let reader = BusyReader {
-        jar: BusyReader::jar_in(Path::new("."), version.parse()?).canonicalize().unwrap_or_default(),
+        jar: BusyReader::jar_in(&std::env::current_dir()?, version.parse()?),
         controller: pravega.controller_uri(),
         scope: name.scope.clone(),
         stream: name.stream.clone(),
