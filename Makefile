@@ -53,6 +53,8 @@ check:
 	@echo 'the core stays pure:'
 	@! $(CARGO) tree -p sluice-core -e normal | grep -E ' (tokio|kube|reqwest|hyper|tonic|tracing) ' \
 	  || { echo 'sluice-core must not depend on async or I/O crates'; exit 1; }
+	@! $(CARGO) tree -p sluice -e normal | grep -E 'pravega-client' \
+	  || { echo 'the agent must not depend on pravega-client (docs/adr/0001-own-controller-client.md)'; exit 1; }
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --offline check bans licenses sources; \
 	  else echo 'cargo-deny is not installed: deny.toml was not checked (cargo install cargo-deny)'; fi
 

@@ -231,7 +231,10 @@ impl Admin {
         if scaled.len() == segments as usize {
             return Ok(scaled);
         }
-        let why = format!("it has {} segments now: another change came in between, or its policy has more as its minimum", scaled.len());
+        let why = format!(
+            "it has {} segments now: another change came in between, or its policy has more as its minimum",
+            scaled.len()
+        );
         Err(AdminError::Refused { call: "scale", name, why })
     }
 

@@ -31,6 +31,10 @@ pub(super) async fn up(args: UpArgs) -> anyhow::Result<()> {
         }
     };
     lab.print_addresses(&run);
+    if let Some(name) = &args.flink.stream {
+        println!("export SLUICE_SCOPE={} SLUICE_STREAM={}", name.scope, name.stream);
+    }
+    println!("ready; Ctrl-C stops everything");
     let ended = loop {
         tokio::select! {
             () = interrupted.wait() => break Ok(()),
@@ -101,9 +105,10 @@ impl Lab {
         if let Some(flink) = &self.flink {
             println!("jobmanager        {}, job {}", flink.rest_url(), flink.job_id());
             println!("TaskManagers      SLUICE_TASK_MANAGER_ID=tm-1 {}", flink.task_manager_script().display());
-            println!("export SLUICE_FLINK_REST={}", flink.rest_url());
+            println!("export SLUICE_FLINK_URL={}", flink.rest_url());
+            println!("export SLUICE_TASK_MANAGER_COMMAND='sh {}'", flink.task_manager_script().display());
+            println!("export SLUICE_POOL_DIR={}", run.path().join("pool").display());
         }
-        println!("ready; Ctrl-C stops everything");
     }
 }
 

@@ -18,6 +18,9 @@ pub const LEDGERS: &str = "/pravega/pravega-cluster/bookkeeper/ledgers";
 
 /// How long one answer may take.
 const LIMIT: Duration = Duration::from_secs(5);
+/// How long one try to open a session may take. A server that is just starting takes the connection and
+/// sometimes never answers on it; the next try succeeds.
+const LIMIT_OF_OPENING: Duration = Duration::from_secs(1);
 /// How long the server keeps our session if we vanish, in milliseconds.
 const SESSION_MS: i32 = 10_000;
 const CREATE: i32 = 1;
@@ -64,7 +67,11 @@ pub struct Session {
 impl Session {
     /// Connects; an error if the server does not answer yet.
     pub async fn open(port: u16) -> io::Result<Self> {
-        let stream = limited(TcpStream::connect(("127.0.0.1", port))).await?;
+        timeout(LIMIT_OF_OPENING, Self::greet(port)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    async fn greet(port: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         let mut session = Self { stream, requests: 0 };
         let mut hello = Message::default();
         hello.int(0); // version of the protocol
