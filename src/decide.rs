@@ -74,14 +74,15 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
     }
 
     let wanted = bounded(demand.parallelism, policy, job, memory);
+    let free = Wanted::new(demand.parallelism, policy, job.max_parallelism, None);
     let from = Width { parallelism: job.parallelism, task_managers: pool.replicas };
     let to = match wanted.width.task_managers.cmp(&pool.replicas) {
         Ordering::Greater => {
             may_grow(now, memory, policy, from)?;
             wanted.width
         }
-        Ordering::Less => may_shrink(now, memory, policy, from, job)?,
-        Ordering::Equal => return Err(in_step_or_not(flink, job, pool, memory, demand, policy)),
+        Ordering::Less if free.width.task_managers < pool.replicas => may_shrink(now, memory, policy, from, job)?,
+        Ordering::Less | Ordering::Equal => return Err(in_step_or_not(flink, job, pool, memory, free)),
     };
     Ok(Decision::Start(Change {
         id: memory.changes + 1,
@@ -185,7 +186,9 @@ fn may_shrink(now: Timestamp, memory: &Memory, policy: &Policy, from: Width, job
     let Some((widest, until)) = memory.history.widest(now, window) else {
         return Err(Hold::ScaleDownWindow { until: now + window });
     };
-    let to = bounded(widest, policy, job, memory).width;
+    // What earlier changes learned about the cluster only stops growth: surplus that may still come
+    // is no reason to make a job narrower than its streams.
+    let to = Wanted::new(widest, policy, job.max_parallelism, None).width;
     if to.task_managers >= from.task_managers {
         return Err(Hold::ScaleDownWindow { until });
     }
@@ -222,11 +225,10 @@ fn within_budget(now: Timestamp, memory: &Memory, policy: &Policy) -> Result<(),
     Err(Hold::RestartBudgetSpent { until: oldest + HOUR })
 }
 
-fn in_step_or_not(flink: &Flink, job: &Job, pool: &Pool, memory: &Memory, demand: Demand, policy: &Policy) -> Hold {
-    let free = Wanted::new(demand.parallelism, policy, job.max_parallelism, None);
+fn in_step_or_not(flink: &Flink, job: &Job, pool: &Pool, memory: &Memory, free: Wanted) -> Hold {
     let short = flink.registered() < pool.replicas;
     if let Some(capacity) = memory.capacity
-        && free.width.task_managers > pool.replicas
+        && free.width.task_managers > capacity.task_managers
     {
         return Hold::CapacityLimited { registered: flink.registered(), until: Some(capacity.until) };
     }

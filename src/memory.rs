@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Ended, Failure, Outcome},
+    change::{Change, Direction, Ended, Failure, Outcome},
     decide::wanted_by_streams,
     history::History,
     observation::Observation,
@@ -64,7 +64,9 @@ impl Memory {
     /// Takes in one observation: the only way in which the memory learns from the outside.
     pub fn note(&mut self, now: Timestamp, seen: &Observation, policy: &Policy) {
         self.restarts.retain(|at| now < *at + HOUR);
-        self.capacity.take_if(|capacity| capacity.until <= now);
+        let registered = seen.flink.as_ref().map(|flink| flink.value.registered());
+        // More have come than were thought to be there: the shortage is over.
+        self.capacity.take_if(|capacity| capacity.until <= now || registered > Some(capacity.task_managers));
         self.contest.take_if(|contest| contest.until <= now);
 
         if let Some(job) = seen.flink.as_ref().and_then(|flink| flink.value.job()) {
@@ -107,7 +109,7 @@ impl Memory {
             self.restarts.push(now);
         }
         match &outcome {
-            Outcome::Limited { task_managers } => {
+            Outcome::Limited { task_managers } if change.direction == Direction::Up => {
                 let until = now + policy.capacity_expiry();
                 self.capacity = Some(Capacity { task_managers: *task_managers, until });
             }
@@ -117,7 +119,7 @@ impl Memory {
                     self.set = Some(pool.value.replicas);
                 }
             }
-            Outcome::Done | Outcome::Failed(_) => {}
+            Outcome::Done | Outcome::Limited { .. } | Outcome::Failed(_) => {}
         }
         let restored = seen
             .flink

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use sluice_core::{Flink, Observation, Policy, Pool, Reading, Scheduler};
+use sluice_core::{Flink, FlinkVersion, Observation, Policy, Pool, Reading, Scheduler};
 
 use crate::{
     args::{Output, ReportArgs, Settings},
@@ -175,14 +175,14 @@ fn slots(flink: &Flink, policy: &Policy) -> Option<Finding> {
 /// What makes a rescale in reactive mode cheap, as measured (docs/operations.md).
 fn advice(settings: &crate::flink::Settings, seen: &Observation) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let v2 = seen.flink.as_ref().is_some_and(|flink| flink.value.version.0 >= 2);
+    let version = seen.flink.as_ref().map_or(FlinkVersion(1, 17), |flink| flink.value.version);
     let mut expect = |keys: &[&str], wanted: &str, because: &str| {
         if !keys.iter().any(|key| settings.get(key).is_some()) {
             let found = format!("{} is not set", keys[0]);
             findings.push(Finding::advice("setting", found, format!("{}: {wanted}: {because}", keys[0])));
         }
     };
-    if v2 {
+    if version >= FlinkVersion(2, 0) {
         expect(
             &["jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout"],
             "2s",
@@ -193,11 +193,11 @@ fn advice(settings: &crate::flink::Settings, seen: &Observation) -> Vec<Finding>
             "0s",
             "Sluice has a cooldown of its own",
         );
-    } else {
+    } else if version >= FlinkVersion(1, 19) {
         expect(
             &["jobmanager.adaptive-scheduler.scaling-interval.min"],
             "0s",
-            "Flink otherwise lets 30 s pass between two rescales (from 1.18 on)",
+            "Flink otherwise lets 30 s pass between two rescales",
         );
     }
     expect(&["heartbeat.timeout"], "6000", "a TaskManager that is killed is otherwise missed only after 50 s");

@@ -4,17 +4,16 @@
 
 use std::{fs, process::Command};
 
-const REACHABLE: [&str; 8] =
-    ["--pravega-controller", "tcp://127.0.0.1:1", "--scope", "dna", "--stream", "reads", "--pool-dir", "POOL"];
-
 /// Runs `sluice run` with `extra` flags and answers exit code and standard error.
 fn run(extra: &[&str]) -> (Option<i32>, String) {
     let pool = tempfile::tempdir().unwrap();
     let pool = pool.path().display().to_string();
+    let controller = if extra.contains(&"--pravega-ca") { "tls://127.0.0.1:1" } else { "tcp://127.0.0.1:1" };
     let output = Command::new(env!("CARGO_BIN_EXE_sluice"))
-        .args(["run", "--listen", "127.0.0.1:0", "--task-manager-command", "sleep 60"])
-        .args(REACHABLE.map(|word| if word == "POOL" { &pool } else { word }))
+        .args(["run", "--task-manager-command", "sleep 60", "--pool-dir", &pool])
+        .args(["--pravega-controller", controller, "--scope", "dna", "--stream", "reads"])
         .args(extra)
+        .env("SLUICE_LISTEN", "127.0.0.1:0")
         .env_remove("KUBECONFIG")
         .output()
         .unwrap();
@@ -40,7 +39,7 @@ fn each_names_its_flag_and_what_was_seen() {
         (&["--settle", "soon"], 2, &["--settle", "soon"]),
         (&["--ratio", "0"], 2, &["--ratio"]),
         (&["--listen", "nowhere"], 2, &["--listen", "nowhere"]),
-        (&["--log", "loud="], 70, &["--log", "loud="]),
+        (&["--log", "sluice=loud"], 70, &["--log", "sluice=loud"]),
     ] {
         let (status, said) = run(extra);
         assert_eq!(status, Some(code), "{extra:?}: {said}");

@@ -33,6 +33,22 @@ pub struct AgentPlan {
     pub flags: Vec<String>,
 }
 
+impl AgentPlan {
+    /// The flags that `run`, `plan` and `check` have in common.
+    #[must_use]
+    pub fn settings(&self) -> Vec<String> {
+        let pairs = [
+            ("--pravega-controller", self.controllers.join(",")),
+            ("--scope", self.scope.clone()),
+            ("--stream", self.stream.clone()),
+            ("--flink-url", self.flink_url.clone()),
+            ("--task-manager-command", self.task_manager_command.clone()),
+            ("--pool-dir", self.pool_dir.display().to_string()),
+        ];
+        pairs.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
+    }
+}
+
 /// A running agent.
 #[derive(Debug)]
 pub struct Agent {
@@ -52,13 +68,8 @@ impl Agent {
     /// Starts the agent and waits until it answers; not until it is ready.
     pub async fn start(run: &RunDir, plan: &AgentPlan) -> Result<Self> {
         let address = format!("127.0.0.1:{}", run.port()?);
-        let launch = Launch::new(binary("sluice")?)
-            .args(["run", "--listen", &address, "--pravega-controller", &plan.controllers.join(",")])
-            .args(["--scope", &plan.scope, "--stream", &plan.stream, "--flink-url", &plan.flink_url])
-            .args(["--task-manager-command", &plan.task_manager_command])
-            .arg("--pool-dir")
-            .arg(&plan.pool_dir)
-            .args(&plan.flags);
+        let launch =
+            Launch::new(binary("sluice")?).args(["run", "--listen", &address]).args(plan.settings()).args(&plan.flags);
         let process = Process::start(run, &plan.name, &launch)?;
         let api = AgentApi { url: format!("http://{address}"), http: rest::client() };
         let mut agent = Self { process, api };

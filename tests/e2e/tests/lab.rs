@@ -11,7 +11,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use sluice_e2e::scene::{LONG, Scene};
 use sluice_lab::{
     Pravega, RunDir,
-    rig::{Agent, Proxy},
+    rig::{Agent, AgentPlan, Proxy, binary},
 };
 use tokio::runtime::Runtime;
 
@@ -88,6 +88,9 @@ async fn an_empty_pool_is_filled_and_the_stream_followed_1_3_2_1(pravega: &mut P
     let load = scene.load(400)?;
     let mut agent = scene.agent().await?;
     agent.wait_in_step(1, LONG).await?;
+    let plan = scene.agent_plan();
+    ensure!(sluice("plan", &plan)?.contains("hold: the job is as wide as the stream"), "plan");
+    ensure!(!sluice("check", &plan)?.contains("PROBLEM"), "check");
     for width in [3, 2, 1] {
         scene.scale(width).await?;
         agent.wait_in_step(width.into(), LONG).await?;
@@ -103,6 +106,14 @@ async fn an_empty_pool_is_filled_and_the_stream_followed_1_3_2_1(pravega: &mut P
     let proof = scene.prove_and_close(&written).await?;
     println!("{proof}");
     Ok(())
+}
+
+/// What `sluice plan` or `sluice check` prints beside the agent that runs.
+fn sluice(command: &str, plan: &AgentPlan) -> Result<String> {
+    let output = std::process::Command::new(binary("sluice")?).arg(command).args(plan.settings()).output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{command}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    Ok(said)
 }
 
 async fn the_job_follows_on_flink_1_17(pravega: &mut Pravega) -> Result<()> {
