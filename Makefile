@@ -10,7 +10,7 @@
 FLINK        ?= 1.20.5
 FLINK_MATRIX ?= 1.17.2 1.20.5 2.3.0
 CARGO        ?= cargo
-MVN          ?= mvn -B -ntp -q
+MVN          ?= mvn -B -ntp
 JOB          := jobmanager/job
 JOB_SOURCES  := $(JOB)/pom.xml $(shell find $(JOB)/src -type f 2>/dev/null)
 LAB          := target/debug/lab
@@ -26,7 +26,9 @@ bins:
 
 # The job's jar, compiled and unit-tested against one version of Flink.
 $(JOB)/target/flink-%/busy-reader.jar: $(JOB_SOURCES)
-	$(MVN) -f $(JOB) -Dflink.version=$* package
+	@mkdir -p out; echo 'building the job for Flink $* and testing it ...'
+	@$(MVN) -f $(JOB) -Dflink.version=$* package >out/job-$*.log 2>&1 || { cat out/job-$*.log; exit 1; }
+	@grep 'Tests run:.*[0-9]$$' out/job-$*.log | tail -n 1
 
 jobs: $(FLINK_MATRIX:%=$(JOB)/target/flink-%/busy-reader.jar)
 

@@ -50,6 +50,8 @@ pub struct Change {
     pub to: Width,
     /// When it was decided.
     pub started: Timestamp,
+    /// When the present target was decided: later than `started` if it was changed on the way.
+    pub target_since: Timestamp,
     /// TaskManagers registered at Flink when it was decided.
     pub registered_before: TaskManagers,
     /// How often the job had gone back to a checkpoint by then.
@@ -67,6 +69,8 @@ pub struct Change {
 pub struct Asked {
     /// Counts the checkpoints of one change, from 1.
     pub attempt: u32,
+    /// Counts those of one purpose (before TaskManagers are stopped, or to prove the new width).
+    pub tries: u32,
     /// When it was asked for.
     pub at: Timestamp,
     /// When it was first seen completed.

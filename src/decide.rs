@@ -53,7 +53,8 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
         return Err(Hold::NotLeader);
     }
     if let Some(change) = &memory.change {
-        let in_flight = Hold::RescaleInFlight { id: change.id };
+        let meanwhile = unknown(now, seen, policy).map(Box::new);
+        let in_flight = Hold::RescaleInFlight { id: change.id, meanwhile };
         return reconsider(now, seen, memory, policy, change).ok_or(in_flight);
     }
     if let Some(by) = &seen.paused_by {
@@ -68,6 +69,15 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
     let job = the_job(flink)?;
     if flink.scheduler != Scheduler::Reactive {
         return Err(Hold::BadConfig { problem: NOT_REACTIVE.into() });
+    }
+    if let Some(other) = flink.task_managers.iter().find(|other| other.slots != policy.slots_per_task_manager()) {
+        let problem = format!(
+            "TaskManager {} has {} slots, but --slots-per-task-manager says {}",
+            other.id,
+            other.slots,
+            policy.slots_per_task_manager()
+        );
+        return Err(Hold::BadConfig { problem });
     }
     if let Some(contest) = memory.contest.filter(|contest| contest.times > 1) {
         return Err(Hold::Contested { found: contest.found, until: contest.until });
@@ -92,6 +102,7 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
         from,
         to,
         started: now,
+        target_since: now,
         registered_before: flink.registered(),
         restored_before: job.checkpoints.as_ref().map(|checkpoints| checkpoints.restored),
         asked: None,
@@ -102,6 +113,15 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
 
 const NOT_REACTIVE: &str = "the job does not run in reactive mode, so new TaskManagers would stay idle: \
     set scheduler-mode: reactive in Flink's configuration";
+
+/// The first thing that is not known, if anything is not: never read, stale, or a sealed stream.
+#[must_use]
+pub fn unknown(now: Timestamp, seen: &Observation, policy: &Policy) -> Option<Hold> {
+    let streams = wanted_by_streams(now, seen, policy).err();
+    let flink = || fresh(now, seen.flink.as_ref(), || Source::Flink, policy).err();
+    let pool = || fresh(now, seen.pool.as_ref(), || Source::TaskManagers, policy).err();
+    streams.or_else(flink).or_else(pool)
+}
 
 /// The segments of all streams as one number, or why there is none.
 pub(crate) fn wanted_by_streams(now: Timestamp, seen: &Observation, policy: &Policy) -> Result<Demand, Hold> {
@@ -262,13 +282,21 @@ fn reconsider(
     if change.direction == Direction::Down && to.task_managers >= change.from.task_managers {
         return Some(Decision::Abandon(change.clone()));
     }
-    Some(Decision::Retarget(Change { to, segments: demand.segments, replicas_set: None, ..change.clone() }))
+    Some(Decision::Retarget(Change {
+        to,
+        segments: demand.segments,
+        target_since: now,
+        replicas_set: None,
+        ..change.clone()
+    }))
 }
 
 fn restart_triggered(change: &Change, flink: &Flink, pool: &Pool) -> bool {
     match change.direction {
-        // Nothing ran before: whatever comes is part of the start.
-        Direction::Up if change.registered_before == TaskManagers(0) => false,
+        // Nothing ran before: what comes until the job runs is part of the start.
+        Direction::Up if change.registered_before == TaskManagers(0) => {
+            flink.job().is_none_or(|job| job.state == JobState::Running)
+        }
         Direction::Up => flink.registered() != change.registered_before,
         Direction::Down => pool.replicas < change.from.task_managers,
     }

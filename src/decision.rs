@@ -117,7 +117,7 @@ pub enum Hold {
     /// There is no job that could be changed.
     JobNotRunning { jobs: usize, state: Option<JobState> },
     /// A change is being carried out.
-    RescaleInFlight { id: u64 },
+    RescaleInFlight { id: u64, meanwhile: Option<Box<Hold>> },
     /// The wanted width has not stood long enough.
     Settling { until: Timestamp },
     /// The last change ended too short a time ago.
@@ -212,16 +212,17 @@ impl fmt::Display for Hold {
             Self::InStep => f.write_str("the job is as wide as the stream"),
             Self::Paused { by } => write!(f, "paused by {by}"),
             Self::NotLeader => f.write_str("another agent holds the lead"),
-            Self::JobNotRunning { jobs: 0, .. } => {
-                f.write_str("there is no job on the Flink cluster, or none of the name that --flink-job gives")
-            }
+            Self::JobNotRunning { jobs: 0, .. } => f.write_str("there is no such job on the Flink cluster"),
             Self::JobNotRunning { jobs: 1, state } => {
                 write!(f, "the job is {}", state.map_or("not readable", JobState::as_str))
             }
             Self::JobNotRunning { jobs, .. } => {
                 write!(f, "there are {jobs} jobs on the Flink cluster; Sluice follows an application cluster with one")
             }
-            Self::RescaleInFlight { id } => write!(f, "change {id} is being carried out"),
+            Self::RescaleInFlight { id, meanwhile: None } => write!(f, "change {id} is being carried out"),
+            Self::RescaleInFlight { id, meanwhile: Some(hold) } => {
+                write!(f, "change {id} is being carried out, but {hold}")
+            }
             Self::Settling { until } => write!(f, "the wanted width is new: settling until {until}"),
             Self::CoolingDown { until } => write!(f, "cooling down after the last change until {until}"),
             Self::ScaleDownWindow { until } => {

@@ -5,11 +5,13 @@ use jiff::Timestamp;
 
 use crate::{
     change::Direction,
+    decide::wanted_by_streams,
     decision::Decision,
     memory::Memory,
     observation::{JobState, Observation, Scheduler},
     policy::Policy,
     units::TaskManagers,
+    width::Wanted,
 };
 
 /// Names the first rule that a decision breaks; `Ok` if it breaks none.
@@ -48,7 +50,7 @@ pub fn check(
         return Err("a change in flight was given a narrower target");
     }
     if fresh_start && change.direction == Direction::Down {
-        return may_shrink(now, seen, memory, policy);
+        return may_shrink(now, seen, memory, policy, change.to.task_managers);
     }
     Ok(())
 }
@@ -78,7 +80,13 @@ fn narrower_than_in_flight(memory: &Memory, to: TaskManagers) -> bool {
     memory.change.as_ref().is_some_and(|change| to <= change.to.task_managers)
 }
 
-fn may_shrink(now: Timestamp, seen: &Observation, memory: &Memory, policy: &Policy) -> Result<(), &'static str> {
+fn may_shrink(
+    now: Timestamp,
+    seen: &Observation,
+    memory: &Memory,
+    policy: &Policy,
+    to: TaskManagers,
+) -> Result<(), &'static str> {
     let job = seen.flink.as_ref().and_then(|flink| flink.value.job());
     let window = policy.scale_down_window();
     if job.is_none_or(|job| job.state != JobState::Running) {
@@ -89,6 +97,11 @@ fn may_shrink(now: Timestamp, seen: &Observation, memory: &Memory, policy: &Poli
     }
     if job.and_then(|job| job.pending_records).is_some_and(|pending| pending > policy.max_pending_records()) {
         return Err("shrank a job that is behind");
+    }
+    let wanted = wanted_by_streams(now, seen, policy).ok().zip(job);
+    let floor = wanted.map(|(demand, job)| Wanted::new(demand.parallelism, policy, job.max_parallelism, None).width);
+    if floor.is_none_or(|floor| to < floor.task_managers) {
+        return Err("shrank below what the streams ask for");
     }
     if memory.last.as_ref().is_some_and(|last| now < last.at + policy.cooldown_down()) {
         return Err("shrank within the cooldown");

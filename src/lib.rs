@@ -24,7 +24,7 @@ mod units;
 mod width;
 
 pub use change::{Asked, Change, Direction, Ended, Failure, Outcome};
-pub use decide::{decide, wanted};
+pub use decide::{decide, unknown, wanted};
 pub use decision::{Decision, Hold, Source};
 pub use history::History;
 pub use memory::{Capacity, Contest, Memory};

@@ -32,6 +32,8 @@ pub struct Memory {
     pub capacity: Option<Capacity>,
     /// The number of TaskManagers that Sluice last set or accepted.
     pub set: Option<TaskManagers>,
+    /// The number that Sluice last asked for, though the answer may have been lost.
+    pub asked_for: Option<TaskManagers>,
     /// Somebody else changed that number.
     pub contest: Option<Contest>,
     /// The job that the rest of the memory is about.
@@ -63,6 +65,7 @@ pub struct Contest {
 impl Memory {
     /// Takes in one observation: the only way in which the memory learns from the outside.
     pub fn note(&mut self, now: Timestamp, seen: &Observation, policy: &Policy) {
+        self.forget_the_future(now, policy);
         self.restarts.retain(|at| now < *at + HOUR);
         let registered = seen.flink.as_ref().map(|flink| flink.value.registered());
         // More have come than were thought to be there: the shortage is over.
@@ -86,10 +89,24 @@ impl Memory {
             }
         } else if let Some(pool) = &seen.pool {
             let found = pool.value.replicas;
-            if self.set.is_some_and(|set| set != found) {
+            if self.set.is_some_and(|set| set != found) && self.asked_for != Some(found) {
                 self.note_contest(now, found, policy);
             }
             self.set = Some(found);
+            self.asked_for = None;
+        }
+    }
+
+    /// A clock that was set back must not make the past last for ever.
+    fn forget_the_future(&mut self, now: Timestamp, policy: &Policy) {
+        for at in self.last.iter_mut().map(|last| &mut last.at).chain(&mut self.restarts) {
+            *at = (*at).min(now);
+        }
+        if let Some(capacity) = &mut self.capacity {
+            capacity.until = capacity.until.min(now + policy.capacity_expiry());
+        }
+        if let Some(contest) = &mut self.contest {
+            contest.until = contest.until.min(now + policy.contest_expiry());
         }
     }
 
@@ -104,9 +121,6 @@ impl Memory {
         let Some(change) = self.change.take() else { return };
         if outcome == Outcome::Failed(Failure::NoLongerWanted) {
             return; // Nothing was touched, so nothing has to cool down.
-        }
-        if change.replicas_set.is_some() {
-            self.restarts.push(now);
         }
         match &outcome {
             Outcome::Limited { task_managers } if change.direction == Direction::Up => {
@@ -127,6 +141,11 @@ impl Memory {
             .and_then(|flink| flink.value.job()?.checkpoints.as_ref())
             .map(|checkpoints| checkpoints.restored);
         let restarts = restored.zip(change.restored_before).map(|(now, before)| now.saturating_sub(before));
+        if change.replicas_set.is_some() {
+            // Flink may restart a job once for each TaskManager that arrives apart.
+            let count = restarts.map_or(1, |restarts| usize::try_from(restarts).unwrap_or(1).max(1));
+            self.restarts.extend(std::iter::repeat_n(now, count));
+        }
         self.last = Some(Ended { change, at: now, outcome, restarts });
     }
 

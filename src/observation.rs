@@ -18,10 +18,16 @@ pub struct Reading<T> {
 }
 
 impl<T> Reading<T> {
-    /// How old the reading is; zero if the clock was set back meanwhile.
+    /// How old the reading is. One from the future is of unknown age, since the clock was set back
+    /// meanwhile: older than anything. A second of disagreement is nothing.
     #[must_use]
     pub fn age(&self, now: Timestamp) -> Duration {
-        Duration::try_from(now.duration_since(self.at)).unwrap_or_default()
+        const JITTER: Duration = Duration::from_secs(1);
+        match Duration::try_from(now.duration_since(self.at)) {
+            Ok(age) => age,
+            Err(_) if self.at <= now + JITTER => Duration::ZERO,
+            Err(_) => Duration::MAX,
+        }
     }
 }
 
@@ -157,7 +163,8 @@ pub struct Job {
     pub running_since: Option<Timestamp>,
     /// The widest data-parallel vertex. Vertices that can only ever run as one subtask do not count.
     pub parallelism: Parallelism,
-    /// The least of the data-parallel vertices' max parallelism: no rescale can pass it.
+    /// The most of the data-parallel vertices' max parallelism: wider than this, slots stay empty. A
+    /// vertex with less is held back by Flink itself.
     pub max_parallelism: Parallelism,
     /// Every subtask of every vertex runs.
     pub all_subtasks_run: bool,

@@ -6,14 +6,15 @@
 //! TaskManagers at once. Either way a change has ended only when the job runs on what it was given
 //! and has completed a checkpoint there.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     change::{Change, Direction, Failure, Outcome},
-    observation::{Flink, Job, Observation, Operation, Pool},
+    decide::wanted_by_streams,
+    observation::{Flink, Job, JobState, Member, Observation, Operation, Pool},
     policy::Policy,
     units::TaskManagers,
 };
@@ -28,6 +29,8 @@ pub enum Step {
     TriggerCheckpoint {
         /// Counts the checkpoints of one change, from 1.
         attempt: u32,
+        /// Counts those of the purpose at hand.
+        tries: u32,
     },
     /// Ask the owner of the TaskManagers for this many.
     SetReplicas {
@@ -86,7 +89,9 @@ fn next_step_or_end(now: Timestamp, seen: &Observation, change: &Change, policy:
     }
     let (flink, pool) = (&flink.value, &pool.value);
     let Some(job) = flink.job() else {
-        return Ok(Step::Wait(Waiting::Readings));
+        // Long enough for the replicas and for the job: it will not come back as it was.
+        let gone = now > change.target_since + policy.slots_deadline() * 2;
+        return if gone { Err(Failure::NotRunning) } else { Ok(Step::Wait(Waiting::Job)) };
     };
     if job.id != change.job {
         return Err(Failure::JobReplaced);
@@ -124,7 +129,7 @@ impl View<'_> {
         if self.pool.replicas > to {
             return Err(Failure::Contested);
         }
-        if self.now > self.change.started + self.policy.slots_deadline() {
+        if self.now > self.change.target_since + self.policy.slots_deadline() {
             return Err(Failure::ReplicasNotSet);
         }
         Ok(Step::SetReplicas { replicas: to, stop: Vec::new() })
@@ -135,20 +140,29 @@ impl View<'_> {
         if self.pool.replicas < to {
             return Err(Failure::Contested);
         }
-        if self.now > self.change.started + self.policy.slots_deadline() {
+        if self.now > self.change.target_since + self.policy.slots_deadline() {
             return Err(Failure::ReplicasNotSet);
         }
         if let Some(step) = self.checkpoint_since(self.change.started, Some(CHECKPOINT_FRESH))? {
             return Ok(step);
         }
+        // The checkpoint took its time: what was known when the change began may not be any more.
+        if wanted_by_streams(self.now, self.seen, self.policy).is_err() || self.pool.other_autoscaler.is_some() {
+            return Ok(Step::Wait(Waiting::Readings));
+        }
+        if self.job.state != JobState::Running || !self.job.all_subtasks_run {
+            return Ok(Step::Wait(Waiting::Job));
+        }
         Ok(Step::SetReplicas { replicas: to, stop: self.victims() })
     }
 
-    /// All members work alike in reactive mode, so the newest go, as a ReplicaSet would choose.
+    /// Members that are not registered do no work and go first. The others work alike in reactive
+    /// mode, so the newest go, as a ReplicaSet would choose.
     fn victims(&self) -> Vec<String> {
         let surplus = self.pool.replicas.0.saturating_sub(self.change.to.task_managers.0);
         let mut members: Vec<_> = self.pool.members.iter().collect();
-        members.sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| b.id.cmp(&a.id)));
+        let registered = |member: &Member| self.flink.task_managers.iter().any(|known| known.id == member.id);
+        members.sort_by_key(|member| (registered(member), Reverse(member.started_at), Reverse(&member.id)));
         members.iter().take(surplus as usize).map(|member| member.id.clone()).collect()
     }
 
@@ -168,7 +182,10 @@ impl View<'_> {
             };
         };
         if self.job.checkpoints.is_none() {
-            return Ok(Step::End(Outcome::Done)); // A job without checkpoints has nothing to show.
+            // A job without checkpoints has nothing to show; but right after a restart Flink does not
+            // say whether it takes any.
+            let settled = self.now >= running + self.policy.staleness();
+            return Ok(if settled { Step::End(Outcome::Done) } else { Step::Wait(Waiting::Checkpoint) });
         }
         Ok(self.checkpoint_since(running, None)?.unwrap_or(Step::End(Outcome::Done)))
     }
@@ -181,27 +198,30 @@ impl View<'_> {
             return self.periodic_checkpoint_since(since);
         }
         let Some(asked) = asked else {
-            return Ok(Some(self.ask_again()));
+            return Ok(Some(self.ask(1)));
         };
+        let again = self.ask(asked.tries + 1);
         if let Some(completed) = asked.completed {
             let spoiled = fresh.is_some_and(|fresh| self.now > completed + fresh);
-            return Ok(spoiled.then(|| self.ask_again()));
+            return Ok(spoiled.then_some(again));
         }
         let in_time = self.now <= asked.at + self.policy.checkpoint_deadline();
         match &self.seen.checkpoint {
             Some(Operation::Completed { .. }) => Ok(None),
-            Some(Operation::Failed { cause }) if asked.attempt >= self.policy.checkpoint_attempts() => {
+            Some(Operation::Failed { cause }) if asked.tries >= self.policy.checkpoint_attempts() => {
                 Err(Failure::CheckpointFailed { cause: cause.clone() })
             }
-            Some(Operation::Failed { .. }) => Ok(Some(self.ask_again())),
+            Some(Operation::Failed { .. }) => Ok(Some(again)),
             _ if !in_time => Err(Failure::CheckpointTimedOut),
-            Some(Operation::NotTriggered) => Ok(Some(Step::TriggerCheckpoint { attempt: asked.attempt })),
+            Some(Operation::NotTriggered) => {
+                Ok(Some(Step::TriggerCheckpoint { attempt: asked.attempt, tries: asked.tries }))
+            }
             Some(Operation::InProgress) | None => Ok(Some(Step::Wait(Waiting::Checkpoint))),
         }
     }
 
-    fn ask_again(&self) -> Step {
-        Step::TriggerCheckpoint { attempt: self.change.asked.map_or(1, |asked| asked.attempt + 1) }
+    fn ask(&self, tries: u32) -> Step {
+        Step::TriggerCheckpoint { attempt: self.change.asked.map_or(1, |asked| asked.attempt + 1), tries }
     }
 
     /// Flink before 1.17 cannot be asked for a checkpoint: the next periodic one has to do.

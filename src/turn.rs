@@ -43,17 +43,21 @@ pub fn turn(now: Timestamp, seen: &Observation, memory: &mut Memory, policy: &Po
     };
     let step = next_step(now, seen, change, policy);
     let ended = match &step {
-        Step::TriggerCheckpoint { attempt } => {
+        Step::TriggerCheckpoint { attempt, tries } => {
             if change.asked.is_none_or(|asked| asked.attempt != *attempt) {
-                change.asked = Some(Asked { attempt: *attempt, at: now, completed: None });
+                change.asked = Some(Asked { attempt: *attempt, tries: *tries, at: now, completed: None });
             }
+            None
+        }
+        Step::SetReplicas { replicas, .. } => {
+            memory.asked_for = Some(*replicas);
             None
         }
         Step::End(outcome) => {
             memory.end(now, outcome.clone(), seen, policy);
             memory.last.clone()
         }
-        Step::Wait(_) | Step::SetReplicas { .. } => None,
+        Step::Wait(_) => None,
     };
     Turn { decision, step: Some(step), ended }
 }

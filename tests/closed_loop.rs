@@ -140,10 +140,61 @@ fn task_managers_that_never_come_end_as_capacity_and_are_asked_for_again_later()
     assert_eq!(agent.memory.last.as_ref().unwrap().outcome.as_str(), "limited");
     assert_eq!(world.parallelism(), 3);
     agent.run(&mut world, 200);
-    assert_eq!((world.replicas(), agent.last_reason()), (3, "capacity_limited"));
+    // What was asked for stays asked for: it may still come, and is no reason to shrink.
+    assert_eq!((world.replicas(), world.restarts, agent.last_reason()), (5, 1, "capacity_limited"));
     world.faults.capacity = None;
-    agent.run(&mut world, 600);
-    assert_eq!(world.parallelism(), 5);
+    agent.run(&mut world, 300);
+    assert_eq!((world.parallelism(), agent.last_reason()), (5, "in_step"));
+}
+
+#[test]
+fn task_managers_that_come_late_are_no_reason_to_shrink() {
+    let (mut world, mut agent) = in_step(2);
+    world.faults.capacity = Some(4);
+    world.segments = 5;
+    agent.run(&mut world, 200);
+    assert_eq!(agent.memory.last.as_ref().unwrap().outcome.as_str(), "limited");
+    world.faults.capacity = None;
+    agent.run(&mut world, 900);
+    assert_eq!((world.parallelism(), world.restarts, agent.last_reason()), (5, 2, "in_step"));
+}
+
+#[test]
+fn a_shrink_stops_short_when_the_stream_becomes_unknown() {
+    let (mut world, mut agent) = in_step(4);
+    world.pace.checkpoint = 40;
+    world.segments = 1;
+    agent.run(&mut world, 65);
+    assert!(agent.memory.change.is_some(), "waiting for the checkpoint");
+    world.segments = 4;
+    world.faults.controller_away = true;
+    agent.run(&mut world, 300);
+    assert_eq!((world.replicas(), world.restarts), (4, 0));
+    world.faults.controller_away = false;
+    agent.run(&mut world, 60);
+    assert_eq!((world.replicas(), agent.last_reason()), (4, "in_step"));
+}
+
+#[test]
+fn a_change_whose_job_vanishes_ends() {
+    let (mut world, mut agent) = in_step(1);
+    world.segments = 3;
+    agent.look(&mut world);
+    world.faults.job_gone = true;
+    agent.run(&mut world, 400);
+    assert_eq!((agent.memory.change.is_none(), agent.last_reason()), (true, "job_not_running"));
+}
+
+#[test]
+fn a_clock_set_back_does_not_freeze_the_agent() {
+    let (mut world, mut agent) = in_step(1);
+    world.segments = 2;
+    agent.run(&mut world, 60);
+    world.second -= 3600;
+    world.settle_clock();
+    world.segments = 3;
+    agent.run(&mut world, 120);
+    assert_eq!(world.parallelism(), 3);
 }
 
 #[test]

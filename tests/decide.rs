@@ -178,8 +178,11 @@ fn too_few_registered_task_managers_are_said() {
 fn widths_follow_ratio_slots_bounds_and_streams() {
     let options = PolicyOptions::default;
     let to = |segments, options| width(&decided(&seen(segments, 1), options));
-    let slots = Slots(4);
-    assert_eq!(to(5, PolicyOptions { slots_per_task_manager: slots, ..options() }), Some((5, 2)));
+    let mut wide = seen(5, 1);
+    wide.flink.as_mut().unwrap().value.task_managers[0].slots = Slots(4);
+    let four = PolicyOptions { slots_per_task_manager: Slots(4), ..options() };
+    assert_eq!(width(&decided(&wide, four)), Some((5, 2)));
+    assert_eq!(reason(&wide), "bad_config", "the flag says 1 slot, Flink says 4");
     assert_eq!(to(5, PolicyOptions { ratio: "2".parse().unwrap(), ..options() }), Some((10, 10)));
     assert_eq!(to(7, PolicyOptions { ratio: "0.5".parse().unwrap(), ..options() }), Some((4, 4)));
     assert_eq!(to(50, options()), Some((32, 32)));

@@ -21,7 +21,7 @@ pub const ACTIONS: [&str; 2] = ["trigger_checkpoint", "set_replicas"];
 /// step anew.
 pub async fn carry_out(step: &Step, change: &Change, peers: &Peers) -> Result<(), Trouble> {
     match step {
-        Step::TriggerCheckpoint { attempt } => {
+        Step::TriggerCheckpoint { attempt, .. } => {
             let trigger = change.trigger_id(*attempt);
             let asked = peers.flink.trigger_checkpoint(&change.job, &trigger).await;
             asked.map_err(|error| Trouble::new("flink", error.kind(), &error))

@@ -59,7 +59,7 @@ async fn index() -> &'static str {
      /state    the newest observation, the decision and its reason, as JSON\n\
      /history  decisions and changes, oldest first, as JSON\n\
      /metrics  for Prometheus\n\
-     /ready    200 when everything the agent reads has been read\n\
+     /ready    200 when everything the agent reads is known and fresh, and there is a job\n\
      /live     200 while the agent looks\n"
 }
 
@@ -76,7 +76,7 @@ async fn live(State(admin): State<Admin>) -> Response {
 
 async fn ready(State(admin): State<Admin>) -> Response {
     match admin.shared.status() {
-        Some(status) if status.is_whole() => "ready\n".into_response(),
+        Some(status) if status.ready => "ready\n".into_response(),
         Some(status) => (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", status.because)).into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "the first look is not finished\n").into_response(),
     }

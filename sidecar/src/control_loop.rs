@@ -51,9 +51,9 @@ impl ControlLoop {
     /// and each step may be repeated, so nothing is left half done that the next agent cannot finish.
     pub async fn run(mut self) {
         loop {
-            let next = tokio::time::Instant::now() + self.interval();
+            let begun = tokio::time::Instant::now();
             self.look().await;
-            tokio::time::sleep_until(next).await;
+            tokio::time::sleep_until(begun + self.interval()).await;
         }
     }
 
@@ -65,10 +65,12 @@ impl ControlLoop {
     async fn look(&mut self) {
         let Look { observation, mut troubles, took } =
             self.observer.look(&self.peers, self.memory.change.as_ref()).await;
-        self.metrics.looked(took, &troubles);
+        self.metrics.looked(took);
         let now = clock::now();
         let Turn { decision, step, ended } = if self.dry_run {
             self.memory.note(now, &observation, &self.policy);
+            // Whoever changes the TaskManagers beside a dry run has every right to.
+            self.memory.contest = None;
             Turn { decision: decide(now, &observation, &self.memory, &self.policy), step: None, ended: None }
         } else {
             turn(now, &observation, &mut self.memory, &self.policy)
@@ -117,6 +119,7 @@ impl ControlLoop {
     }
 
     fn tell_troubles(&mut self, now: Timestamp, troubles: Vec<Trouble>) {
+        self.metrics.troubled(&troubles);
         self.logged.retain(|_, at| now < *at + REPEAT_TROUBLE);
         for Trouble { source, kind, message } in troubles {
             if self.logged.insert((source, kind), now).is_none() {

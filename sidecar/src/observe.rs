@@ -3,7 +3,8 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use sluice_core::{Change, Flink, Observation, PolicyError, Pool, Reading, Stream, StreamName, StreamShape};
+use futures_util::future::join_all;
+use sluice_core::{Change, Flink, Observation, PolicyError, Reading, Stream, StreamName};
 
 use crate::{
     args::Settings,
@@ -29,6 +30,10 @@ pub struct Peers {
 pub enum BadConfig {
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    #[error("--stream {0} is given twice; its segments would count twice")]
+    StreamTwice(String),
+    #[error("--poll {}s is too slow for --staleness {}s: no reading would be fresh for long", .poll.as_secs_f64(), .staleness.as_secs_f64())]
+    PollTooSlow { poll: Duration, staleness: Duration },
     #[error(transparent)]
     Pravega(#[from] pravega::ConfigError),
     #[error(transparent)]
@@ -43,6 +48,9 @@ impl Peers {
     /// Prepares the connections; no peer is asked anything yet.
     pub async fn new(settings: &Settings, access: Access) -> Result<Self, BadConfig> {
         let (pravega, flink) = (&settings.pravega, &settings.flink);
+        if let Some(twice) = pravega.stream.iter().enumerate().find(|(i, name)| pravega.stream[..*i].contains(name)) {
+            return Err(BadConfig::StreamTwice(twice.1.clone()));
+        }
         let controller = pravega::Controller::new(ControllerOptions {
             addresses: pravega.pravega_controller.clone(),
             ca_certificate: pravega.pravega_ca.clone(),
@@ -99,6 +107,8 @@ pub enum Access {
     ReadOnly,
 }
 
+const NO_SUCH_JOB: &str = "no_such_job";
+
 /// A source that could not be read, or a step that could not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
@@ -115,6 +125,7 @@ impl Trouble {
     pub const KINDS: &[(&'static str, &'static [&'static str])] = &[
         ("pravega", &pravega::ControllerError::KINDS),
         ("flink", &flink::FlinkError::KINDS),
+        ("flink", &[NO_SUCH_JOB]),
         ("task_managers", &OwnerError::KINDS),
         ("state_file", &["write"]),
     ];
@@ -160,20 +171,21 @@ impl Observer {
     pub async fn look(&mut self, peers: &Peers, change: Option<&Change>) -> Look {
         let begun = clock::instant();
         let mut troubles = Vec::new();
-        let names: Vec<_> = self.last.streams.iter().map(|stream| stream.name.clone()).collect();
+        let shapes = self.last.streams.iter().map(|stream| stamped(peers.controller.shape(&stream.name)));
         let (shapes, flink, pool, checkpoint) = tokio::join!(
-            shapes(&peers.controller, &names),
-            peers.flink.observe(),
-            peers.owner.observe(),
+            join_all(shapes),
+            Box::pin(stamped(peers.flink.observe())),
+            Box::pin(stamped(peers.owner.observe())),
             checkpoint(&peers.flink, change),
         );
         for (stream, shape) in self.last.streams.iter_mut().zip(shapes) {
             keep(&mut stream.shape, shape.map_err(|e| Trouble::new("pravega", e.kind(), &e)), &mut troubles);
         }
-        let flink = flink.map(|flink| self.choose_job(flink)).map_err(|e| Trouble::new("flink", e.kind(), &e));
+        let flink = flink.map(|flink| self.choose_job(flink, &mut troubles));
+        let flink = flink.map_err(|e| Trouble::new("flink", e.kind(), &e));
         keep(&mut self.last.flink, flink, &mut troubles);
         let pool = pool.map_err(|e| Trouble::new("task_managers", e.kind(), &e));
-        keep::<Pool>(&mut self.last.pool, pool, &mut troubles);
+        keep(&mut self.last.pool, pool, &mut troubles);
         self.last.checkpoint = match checkpoint {
             Some(Ok(operation)) => Some(operation),
             Some(Err(error)) => {
@@ -185,24 +197,23 @@ impl Observer {
         Look { observation: self.last.clone(), troubles, took: begun.elapsed() }
     }
 
-    fn choose_job(&self, mut flink: Flink) -> Flink {
-        if let Some(wanted) = &self.job {
-            flink.jobs.retain(|job| job.id == *wanted || job.name == *wanted);
+    fn choose_job(&self, mut flink: Reading<Flink>, troubles: &mut Vec<Trouble>) -> Reading<Flink> {
+        let Some(wanted) = &self.job else { return flink };
+        let jobs = &mut flink.value.jobs;
+        let found: Vec<_> = jobs.iter().map(|job| format!("{} ({})", job.name, job.id)).collect();
+        jobs.retain(|job| job.id == *wanted || job.name == *wanted);
+        if jobs.is_empty() {
+            let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
+            let message = format!("--flink-job '{wanted}': no job of this name or id; the cluster has: {found}");
+            troubles.push(Trouble::new("flink", NO_SUCH_JOB, &message));
         }
         flink
     }
 }
 
-async fn shapes(
-    controller: &pravega::Controller,
-    names: &[StreamName],
-) -> Vec<Result<StreamShape, pravega::ControllerError>> {
-    // One after the other: a job reads few streams, and one connection answers each in milliseconds.
-    let mut shapes = Vec::with_capacity(names.len());
-    for name in names {
-        shapes.push(controller.shape(name).await);
-    }
-    shapes
+/// A reading is as old as its own answer, not as the slowest of a look.
+async fn stamped<T, E>(answer: impl Future<Output = Result<T, E>>) -> Result<Reading<T>, E> {
+    answer.await.map(|value| Reading { at: clock::now(), value })
 }
 
 async fn checkpoint(
@@ -214,9 +225,9 @@ async fn checkpoint(
     Some(flink.checkpoint(&change.job, &change.trigger_id(asked.attempt)).await)
 }
 
-fn keep<T>(place: &mut Option<Reading<T>>, answer: Result<T, Trouble>, troubles: &mut Vec<Trouble>) {
+fn keep<T>(place: &mut Option<Reading<T>>, answer: Result<Reading<T>, Trouble>, troubles: &mut Vec<Trouble>) {
     match answer {
-        Ok(value) => *place = Some(Reading { at: clock::now(), value }),
+        Ok(reading) => *place = Some(reading),
         Err(trouble) => troubles.push(trouble),
     }
 }

@@ -14,7 +14,8 @@ use crate::{
 /// `EX_UNAVAILABLE` of sysexits.h: something could not be read.
 const UNAVAILABLE: u8 = 69;
 
-/// Looks once and prints what a running agent would decide that had watched for long enough.
+/// Looks once and prints what an agent would decide that has just started: it never shrinks, since that
+/// takes a whole window of watching.
 pub async fn plan(args: ReportArgs) -> anyhow::Result<ExitCode> {
     let policy = Policy::try_from(&args.settings.policy).map_err(BadConfig::from)?;
     let (_, Look { observation, troubles, .. }) = look_once(&args.settings).await?;

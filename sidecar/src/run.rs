@@ -3,7 +3,7 @@
 use std::{collections::HashMap, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use sluice_core::{Observation, Policy};
+use sluice_core::{Memory, Observation, Policy, PolicyOptions, decide};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -29,15 +29,22 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let admin = Admin { shared: shared.clone(), metrics: metrics.clone(), stuck_after: stuck_after(&args) };
     tracing::info!(listen = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "sluice starts");
 
-    let agent = match control_loop(&args, &shared, &metrics).await {
-        Ok(agent) => agent,
-        Err(error) if args.on_bad_config == OnBadConfig::Exit => return Err(error.into()),
-        Err(error) => return hold(error, listener, admin, &metrics).await,
+    let agent = async {
+        let mut said = String::new();
+        loop {
+            match control_loop(&args, &shared, &metrics).await {
+                Ok(agent) => {
+                    tracing::info!(policy = ?agent.policy, owner = agent.peers.owner.describe(), "configuration");
+                    agent.run().await;
+                }
+                Err(error) if args.on_bad_config == OnBadConfig::Exit => return error,
+                Err(error) => hold(&error, &mut said, &shared, &metrics).await,
+            }
+        }
     };
-    tracing::info!(policy = ?agent.policy, owner = agent.peers.owner.describe(), "configuration");
     tokio::select! {
         served = admin::serve(listener, admin) => served.context("the endpoints ended")?,
-        () = agent.run() => {}
+        error = agent => return Err(error.into()),
         signal = asked_to_stop() => tracing::info!(signal = signal?, "stopping; the TaskManagers stay as they are"),
     }
     Ok(ExitCode::SUCCESS)
@@ -46,10 +53,19 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
 async fn control_loop(args: &RunArgs, shared: &Shared, metrics: &Arc<Metrics>) -> Result<ControlLoop, BadConfig> {
     let settings = &args.settings;
     let policy = Policy::try_from(&settings.policy)?;
+    let (poll, staleness) = (args.poll, policy.staleness());
+    if poll * 2 > staleness {
+        return Err(BadConfig::PollTooSlow { poll, staleness });
+    }
     let access = if args.dry_run { Access::ReadOnly } else { Access::Full };
     let peers = Peers::new(settings, access).await?;
     let beside_pool = || settings.owner.pool_dir.as_ref().map(|dir| dir.join("sluice.json"));
-    let (state_file, memory) = StateFile::open(args.state_file.clone().or_else(beside_pool));
+    // A dry run may stand beside the agent that acts, whose memory is none of its business.
+    let path = args.state_file.clone().or_else(beside_pool).filter(|_| !args.dry_run);
+    if path.is_none() && !args.dry_run {
+        tracing::warn!("no --state-file: cooldowns, the restart budget and a change in flight end with this process");
+    }
+    let (state_file, memory) = StateFile::open(path);
     Ok(ControlLoop {
         observer: Observer::new(settings.pravega.streams(), settings.flink.flink_job.clone()),
         peers,
@@ -64,40 +80,35 @@ async fn control_loop(args: &RunArgs, shared: &Shared, metrics: &Arc<Metrics>) -
     })
 }
 
-/// Stays up with a configuration that cannot be acted on: in the JobManager pod a sidecar that exits
-/// would keep the JobManager down with it.
-async fn hold(
-    error: BadConfig,
-    listener: tokio::net::TcpListener,
-    admin: Admin,
-    metrics: &Metrics,
-) -> anyhow::Result<ExitCode> {
-    tracing::error!("{error}; holding (--on-bad-config hold)");
-    let policy = Policy::try_from(sluice_core::PolicyOptions::default())?;
-    let seen = Observation { config_problem: Some(error.to_string()), ..Observation::default() };
-    let memory = sluice_core::Memory::default();
-    let shared = admin.shared.clone();
-    let say_so = async {
-        loop {
-            let now = clock::now();
-            let decision = sluice_core::decide(now, &seen, &memory, &policy);
-            metrics.decided(&decision);
-            let _ = shared.decided(now, &decision);
-            shared.set_status(Status::new(now, seen.clone(), decision, None, &memory, &policy));
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    };
-    tokio::select! {
-        served = admin::serve(listener, admin) => served.context("the endpoints ended")?,
-        () = say_so => {}
-        signal = asked_to_stop() => tracing::info!(signal = signal?, "stopping"),
+/// Stays up for a while with a configuration that cannot be acted on, then lets it be tried again (a
+/// file may have been mounted meanwhile): in the JobManager pod a sidecar that exits would keep the
+/// JobManager down with it.
+async fn hold(error: &BadConfig, said: &mut String, shared: &Shared, metrics: &Metrics) {
+    let problem = error.to_string();
+    if *said != problem {
+        tracing::error!("{problem}; holding (--on-bad-config hold)");
+        said.clone_from(&problem);
     }
-    Ok(ExitCode::SUCCESS)
+    let (Ok(policy), memory) = (Policy::try_from(PolicyOptions::default()), Memory::default()) else { return };
+    let seen = Observation { config_problem: Some(problem), ..Observation::default() };
+    for _ in 0..RETRY_BAD_CONFIG.as_secs() {
+        let now = clock::now();
+        let decision = decide(now, &seen, &memory, &policy);
+        metrics.decided(&decision);
+        let _ = shared.decided(now, &decision);
+        shared.set_status(Status::new(now, seen.clone(), decision, None, &memory, &policy));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
-/// A look may wait for every peer's timeout once, one after the other, and for the poll.
+/// How long a configuration that cannot be acted on is left alone before it is tried again.
+const RETRY_BAD_CONFIG: Duration = Duration::from_secs(10);
+
+/// A look may wait for every controller's timeout in turn, and a step for one more.
 fn stuck_after(args: &RunArgs) -> Duration {
-    args.poll + args.settings.flink.request_timeout * 10 + Duration::from_secs(30)
+    let controllers = u32::try_from(args.settings.pravega.pravega_controller.len()).unwrap_or(u32::MAX);
+    let slowest = args.settings.flink.request_timeout.saturating_mul(controllers.saturating_add(4));
+    args.poll + slowest + Duration::from_secs(30)
 }
 
 async fn asked_to_stop() -> std::io::Result<&'static str> {

@@ -37,6 +37,7 @@ pub struct Faults {
     pub flink_away: bool,
     pub pool_away: bool,
     pub checkpoints_fail: bool,
+    pub job_gone: bool,
     /// TaskManagers beyond this number never come.
     pub capacity: Option<u32>,
 }
@@ -134,6 +135,17 @@ impl World {
         self.cached_job = None;
     }
 
+    /// After the clock was set back: what the world itself has planned goes on.
+    pub fn settle_clock(&mut self) {
+        for tm in &mut self.pool {
+            (tm.started, tm.registers) = (self.second, self.second);
+        }
+        self.running_since = Some(self.second);
+        self.next_checkpoint = self.second;
+        self.last_checkpoint = None;
+        self.cached_job = None;
+    }
+
     pub fn set_replicas(&mut self, replicas: u32, stop: &[String]) {
         self.pool.retain(|tm| !stop.contains(&tm.id));
         self.pool.truncate(replicas as usize);
@@ -200,7 +212,7 @@ impl World {
             self.cached_job = Some((self.second, self.job()));
         }
         if !self.faults.flink_away {
-            let job = self.cached_job.as_ref().map(|(_, job)| job.clone());
+            let job = self.cached_job.as_ref().map(|(_, job)| job.clone()).filter(|_| !self.faults.job_gone);
             let task_managers =
                 self.registered().iter().map(|tm| Registered { id: tm.id.clone(), slots: Slots(1) }).collect();
             let flink = Flink {
@@ -266,7 +278,7 @@ impl World {
 
     pub fn act(&mut self, step: &Step, memory: &Memory) {
         match step {
-            Step::TriggerCheckpoint { attempt } if !self.faults.flink_away => {
+            Step::TriggerCheckpoint { attempt, .. } if !self.faults.flink_away => {
                 let change = memory.change.as_ref().unwrap();
                 let works = self.running_since.is_some() && !self.faults.checkpoints_fail;
                 let due = self.second + self.pace.checkpoint;

@@ -71,7 +71,7 @@ impl Agent {
         let launch =
             Launch::new(binary("sluice")?).args(["run", "--listen", &address]).args(plan.settings()).args(&plan.flags);
         let process = Process::start(run, &plan.name, &launch)?;
-        let api = AgentApi { url: format!("http://{address}"), http: rest::client() };
+        let api = AgentApi::at(format!("http://{address}"));
         let mut agent = Self { process, api };
         let deadline = Deadline::after(Duration::from_secs(10));
         while !rest::answers(&agent.api.http, &format!("{}/live", agent.api.url)).await {
@@ -133,6 +133,12 @@ impl Agent {
 }
 
 impl AgentApi {
+    /// The agent that listens there, for example `http://127.0.0.1:9464`.
+    #[must_use]
+    pub fn at(url: String) -> Self {
+        Self { url, http: rest::client() }
+    }
+
     /// Where it is.
     #[must_use]
     pub fn url(&self) -> &str {

@@ -191,7 +191,7 @@ impl Details {
             running_since,
             // Before slots are found the vertices show what they would like to have, or nothing.
             parallelism: Parallelism(if running_since.is_some() { widest } else { 0 }),
-            max_parallelism: bounds.min().map_or(UNBOUNDED, Parallelism),
+            max_parallelism: bounds.max().map_or(UNBOUNDED, Parallelism),
             all_subtasks_run: overview.state == JobState::Running
                 && agree
                 && at_work

@@ -58,7 +58,7 @@ impl History {
             Event::Decision { decision, reason } => Some((decision, reason)),
             Event::Ended { .. } => None,
         });
-        if last == Some((kind, why)) && kind == "hold" {
+        if last == Some((kind, why)) {
             return false;
         }
         self.push(Entry { at, event: Event::Decision { decision: kind, reason: why }, text: decision.to_string() });

@@ -147,9 +147,13 @@ impl Metrics {
         self.actions.get_or_create(&ActionLabels { action, result }).inc();
     }
 
-    /// Counts one look and what went wrong in it.
-    pub fn looked(&self, took: Duration, troubles: &[Trouble]) {
+    /// Notes how long one look took.
+    pub fn looked(&self, took: Duration) {
         self.looks.observe(took.as_secs_f64());
+    }
+
+    /// Counts what went wrong.
+    pub fn troubled(&self, troubles: &[Trouble]) {
         for trouble in troubles {
             self.troubles.get_or_create(&TroubleLabels { source: trouble.source, kind: trouble.kind }).inc();
         }
@@ -238,7 +242,7 @@ fn gauges(status: &Status) -> Vec<(&'static str, &'static str, Option<Unit>, Sam
             None,
             one(Some(f64::from(status.restart_budget_left))),
         ),
-        ("ready", "1 when everything the agent reads has been read", None, flag(status.is_whole())),
+        ("ready", "1 when everything the agent reads is known and fresh, and there is a job", None, flag(status.ready)),
         ("dry_run", "1 if nothing is carried out", None, flag(status.dry_run)),
     ]
 }

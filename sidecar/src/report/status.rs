@@ -32,6 +32,8 @@ pub struct Status {
     pub last: Option<Ended>,
     /// Changes that may still restart the job within this hour.
     pub restart_budget_left: u32,
+    /// Everything the agent reads is known and fresh, and there is a job to follow the streams with.
+    pub ready: bool,
     /// Nothing is carried out (`--dry-run`).
     pub dry_run: bool,
 }
@@ -57,6 +59,7 @@ impl Status {
             because: decision.to_string(),
             next_change_possible: until,
             wanted: sluice_core::wanted(at, &observation, memory, policy),
+            ready: sluice_core::unknown(at, &observation, policy).is_none() && has_job(&observation),
             observation,
             decision,
             change: memory.change.clone(),
@@ -66,16 +69,10 @@ impl Status {
             dry_run: false,
         }
     }
+}
 
-    /// Everything that the agent reads has been read at least once.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        let seen = &self.observation;
-        seen.config_problem.is_none()
-            && seen.streams.iter().all(|stream| stream.shape.is_some())
-            && seen.flink.is_some()
-            && seen.pool.is_some()
-    }
+fn has_job(seen: &Observation) -> bool {
+    seen.flink.as_ref().is_some_and(|flink| flink.value.job().is_some_and(|job| !job.state.is_over()))
 }
 
 /// The shared state: cheap to clone, never held across an await.

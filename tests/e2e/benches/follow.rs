@@ -12,15 +12,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
 use sluice_e2e::{fake_cluster::FakeCluster, percentile::percentile};
 use sluice_lab::{
     Admin, Pravega, RunDir, Scaling,
     process::{Launch, Process},
+    rig::AgentApi,
 };
 
-const LANES: usize = 10;
-const WIDENINGS: u32 = 6;
-const NARROWINGS: u32 = 5;
+const LANES: usize = 26;
+const WIDENINGS: u32 = 2;
+const NARROWINGS: u32 = 2;
 /// Defaults of the agent that a narrowing waits for and that are reported apart.
 const WINDOW: Duration = Duration::from_mins(1);
 const COOLDOWN_UP: Duration = Duration::from_secs(30);
@@ -32,30 +34,27 @@ async fn main() -> Result<()> {
     let run = RunDir::fresh()?;
     let pravega = Pravega::builder(&run).start().await?;
     println!("{LANES} agents at default settings, {WIDENINGS} widenings and {NARROWINGS} narrowings each");
+    let watched = Lane::start(&run, &pravega, LANES).await?;
     let mut lanes = Vec::new();
     for index in 0..LANES {
         lanes.push(Lane::start(&run, &pravega, index).await?);
     }
-    let lanes = futures(lanes).await?;
-    let (mut up, mut down) = (Vec::new(), Vec::new());
-    for lane in &lanes {
-        up.extend_from_slice(&lane.up);
-        down.extend_from_slice(&lane.down);
+    let (lanes, idle) = tokio::try_join!(measured(lanes), idle(&watched))?;
+    let all = |of: fn(&Lane) -> &[Duration]| lanes.iter().flat_map(of).copied().collect::<Vec<_>>();
+    report("widening, segment change at the controller → replicas request", &all(|lane| &lane.up));
+    report("narrowing, end of the scale-down window → decision", &all(|lane| &lane.decided));
+    report("narrowing, decision → replicas request (a checkpoint that completes at once)", &all(|lane| &lane.down));
+    println!("{idle}");
+    for lane in lanes {
+        lane.agent.kill();
     }
-    report("widening: segment change at the controller → replicas request", &up);
-    report("narrowing: end of the scale-down window → replicas request (checkpoint that completes at once)", &down);
-
-    let mut lanes = lanes.into_iter();
-    let watched = lanes.next().context("no lane")?;
-    lanes.for_each(|lane| lane.agent.kill());
-    idle(&watched).await?;
     watched.agent.stop(Duration::from_secs(5)).await;
     pravega.stop().await?;
     run.passed();
     Ok(())
 }
 
-async fn futures(lanes: Vec<Lane>) -> Result<Vec<Lane>> {
+async fn measured(lanes: Vec<Lane>) -> Result<Vec<Lane>> {
     let tasks: Vec<_> = lanes.into_iter().map(|lane| tokio::spawn(lane.measure())).collect();
     let mut done = Vec::new();
     for task in tasks {
@@ -70,7 +69,9 @@ struct Lane {
     admin: Admin,
     cluster: FakeCluster,
     agent: Process,
+    api: AgentApi,
     up: Vec<Duration>,
+    decided: Vec<Duration>,
     down: Vec<Duration>,
 }
 
@@ -83,40 +84,50 @@ impl Lane {
         let cluster = FakeCluster::start(1).await?;
         let kubeconfig = run.path().join(format!("{stream}.kubeconfig"));
         cluster.write_kubeconfig(&kubeconfig)?;
+        let address = format!("127.0.0.1:{}", run.port()?);
         let launch = Launch::new(release_binary()?)
-            .args(["run", "--listen", &format!("127.0.0.1:{}", run.port()?)])
+            .args(["run", "--listen", &address])
             .args(["--pravega-controller", &pravega.controller_uri(), "--scope", "bench", "--stream", &stream])
             .args(["--flink-url", cluster.url(), "--deployment", "taskmanager", "--kubeconfig"])
             .arg(&kubeconfig);
         let agent = Process::start(run, &format!("agent-{index}"), &launch)?;
-        Ok(Self { stream, admin, cluster, agent, up: Vec::new(), down: Vec::new() })
+        let api = AgentApi::at(format!("http://{address}"));
+        Ok(Self { stream, admin, cluster, agent, api, up: Vec::new(), decided: Vec::new(), down: Vec::new() })
     }
 
     async fn measure(mut self) -> Result<Self> {
         // Long enough for a whole scale-down window of history, and out of step with the other lanes.
         tokio::time::sleep(WINDOW + Duration::from_millis(137 * self.offset())).await;
         for width in 2..=WIDENINGS + 1 {
-            let changed = self.scale(width).await?;
+            let (changed, _) = self.scale(width).await?;
             let took = self.patched(changed, width, Duration::from_mins(1)).await?;
             self.up.push(took);
             tokio::time::sleep(COOLDOWN_UP + Duration::from_secs(3)).await;
         }
         tokio::time::sleep(COOLDOWN_DOWN).await;
         for width in (WIDENINGS + 1 - NARROWINGS..=WIDENINGS).rev() {
-            let changed = self.scale(width).await?;
+            let begun = now();
+            let (changed, after) = self.scale(width).await?;
             let took = self.patched(changed, width, WINDOW * 3).await?;
-            self.down.push(took.saturating_sub(WINDOW));
+            // The change is in the history when it has ended, a look or two later.
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let decided = self.decided_at(width).await?.duration_since(begun + after);
+            let decided = Duration::try_from(decided).unwrap_or_default();
+            self.decided.push(decided.saturating_sub(WINDOW));
+            self.down.push(took.saturating_sub(decided));
             tokio::time::sleep(COOLDOWN_DOWN.saturating_sub(WINDOW) + Duration::from_secs(5)).await;
         }
         Ok(self)
     }
 
     fn offset(&self) -> u64 {
-        self.stream.bytes().last().map_or(0, |digit| u64::from(digit - b'0'))
+        self.stream.bytes().map(u64::from).sum::<u64>() % 10
     }
 
-    /// Scales the stream and answers when the controller was first seen to say so.
-    async fn scale(&self, width: u32) -> Result<Instant> {
+    /// Scales the stream and answers when the controller was first seen to say so, and how long after
+    /// the request that was.
+    async fn scale(&self, width: u32) -> Result<(Instant, Duration)> {
+        let asked = instant();
         let (admin, stream) = (self.admin.clone(), self.stream.clone());
         let scaling = tokio::spawn(async move { admin.scale_to("bench", &stream, width).await });
         let end = instant() + Duration::from_secs(30);
@@ -125,7 +136,7 @@ impl Lane {
             let seen = instant();
             if segments == width as usize {
                 scaling.await??;
-                return Ok(seen);
+                return Ok((seen, seen - asked));
             }
             if seen > end {
                 bail!("{} does not scale to {width}", self.stream);
@@ -134,9 +145,23 @@ impl Lane {
         }
     }
 
+    /// When the agent decided to narrow to this width, by its own history.
+    async fn decided_at(&self, width: u32) -> Result<Timestamp> {
+        for entry in self.api.history().await?.iter().rev() {
+            let to = entry.pointer("/change/to/task_managers").and_then(serde_json::Value::as_u64);
+            if to == Some(u64::from(width)) && entry["event"] == "ended" {
+                return Ok(entry.pointer("/change/started").and_then(|at| at.as_str()).context("started")?.parse()?);
+            }
+        }
+        bail!("{}: no change to {width} in the agent's history", self.stream)
+    }
+
     async fn patched(&mut self, changed: Instant, width: u32, limit: Duration) -> Result<Duration> {
         while instant() < changed + limit {
-            if let Some((at, _)) = self.cluster.patches().iter().rfind(|(_, n)| *n == u64::from(width)) {
+            // The agent may have seen the change a moment before this program did.
+            let recent = |at: Instant| at + Duration::from_secs(1) > changed;
+            if let Some((at, _)) = self.cluster.patches().iter().rfind(|(at, n)| *n == u64::from(width) && recent(*at))
+            {
                 return Ok(at.saturating_duration_since(changed));
             }
             self.agent.check()?;
@@ -152,7 +177,7 @@ fn report(what: &str, samples: &[Duration]) {
 }
 
 /// What one agent costs while nothing happens.
-async fn idle(lane: &Lane) -> Result<()> {
+async fn idle(lane: &Lane) -> Result<String> {
     let pid = lane.agent.pid();
     let (before, begun) = (cpu_ticks(pid)?, instant());
     let mut peak = 0;
@@ -164,13 +189,12 @@ async fn idle(lane: &Lane) -> Result<()> {
     let seconds = (cpu_ticks(pid)? - before) as f64 / ticks_per_second;
     let share = 100.0 * seconds / begun.elapsed().as_secs_f64();
     let size = fs::metadata(release_binary()?)?.len();
-    println!(
-        "watching for {} s at one look a second: RSS {:.1} MiB, CPU {share:.2} % of a core",
+    Ok(format!(
+        "watching for {} s at one look a second: RSS {:.1} MiB, CPU {share:.2} % of a core\nstripped binary: {:.1} MiB",
         IDLE.as_secs(),
-        peak as f64 / 1024.0
-    );
-    println!("stripped binary: {:.1} MiB", size as f64 / f64::from(1 << 20));
-    Ok(())
+        peak as f64 / 1024.0,
+        size as f64 / f64::from(1 << 20),
+    ))
 }
 
 fn cpu_ticks(pid: u32) -> Result<u64> {
@@ -190,6 +214,11 @@ fn status_kib(pid: u32, key: &str) -> Result<u64> {
 fn release_binary() -> Result<PathBuf> {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/sluice"));
     path.canonicalize().context("target/release/sluice: run `cargo build --release -p sluice`")
+}
+
+#[expect(clippy::disallowed_methods, reason = "the benchmark's clock")]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the benchmark's clock")]
