@@ -46,8 +46,8 @@ test-unit:
 # The lab tests start real services; one after the other, since they share two cores.
 test-lab: bins jobs
 	$(LAB) fetch $(FLINK_MATRIX:%=--flink %)
-	$(CARGO) test -p sluice-lab -p data-generator -- --ignored --test-threads=1
-	$(CARGO) test -p sluice-e2e --test lab -- --ignored
+	$(CARGO) test --workspace --test pravega --test flink --test real_pravega -- --ignored --test-threads=1
+	$(CARGO) test --workspace --test lab -- --ignored
 
 check:
 	$(CARGO) fmt --all --check
@@ -60,8 +60,8 @@ check:
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --offline check bans licenses sources; \
 	  else echo 'cargo-deny is not installed: deny.toml was not checked (cargo install cargo-deny)'; fi
 
-bench: jobs
-	$(CARGO) build --release --workspace --bins
+bench:
+	$(CARGO) build --release -p sluice
 	$(CARGO) bench -p sluice-e2e
 
 docs:

@@ -24,7 +24,8 @@ pub(crate) struct Demand {
 /// Decides what to do about one observation.
 ///
 /// Pure: the same arguments give the same decision. The guards stand in the order of
-/// [`Hold::REASONS`]; the first that applies is the answer.
+/// [`Hold::REASONS`] (a configuration that only what is read shows to be bad comes when it is read);
+/// the first that applies is the answer.
 ///
 /// ```
 /// use jiff::Timestamp;
