@@ -110,6 +110,7 @@ fn router(world: World) -> Router {
         .route("/apis/apps/v1/namespaces/default/deployments/taskmanager", get(deployment))
         .route("/apis/apps/v1/namespaces/default/deployments/taskmanager/scale", patch(scale))
         .route("/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers", get(nothing))
+        .route("/apis/keda.sh/v1alpha1/namespaces/default/scaledobjects", get(nothing))
         .fallback(|| async { (StatusCode::NOT_FOUND, Json(json!({ "errors": ["not found"] }))) })
         .with_state(world)
 }
@@ -182,5 +183,5 @@ async fn scale(State(world): State<World>, Json(patch): Json<Value>) -> Json<Val
 }
 
 async fn nothing() -> Json<Value> {
-    Json(json!({ "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscalerList", "metadata": {}, "items": [] }))
+    Json(json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": [] }))
 }
