@@ -231,7 +231,9 @@ fn checkpointed_since_restart(job: &Job) -> bool {
 }
 
 fn rested(now: Timestamp, memory: &Memory, cooldown: Duration) -> Result<(), Hold> {
-    match memory.last.as_ref().map(|last| last.at + cooldown) {
+    // Filling an empty pool starts a job and restarts none: nothing has to cool down after it.
+    let last = memory.last.as_ref().filter(|last| last.change.registered_before > TaskManagers(0));
+    match last.map(|last| last.at + cooldown) {
         Some(until) if now < until => Err(Hold::CoolingDown { until }),
         _ => Ok(()),
     }

@@ -103,7 +103,8 @@ fn may_shrink(
     if floor.is_none_or(|floor| to < floor.task_managers) {
         return Err("shrank below what the streams ask for");
     }
-    if memory.last.as_ref().is_some_and(|last| now < last.at + policy.cooldown_down()) {
+    let rescaled = memory.last.as_ref().filter(|last| last.change.registered_before.0 > 0);
+    if rescaled.is_some_and(|last| now < last.at + policy.cooldown_down()) {
         return Err("shrank within the cooldown");
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use sluice_core::{Flink, FlinkVersion, Observation, Policy, Pool, Reading, Scheduler};
+use sluice_core::{Flink, FlinkVersion, JobState, Observation, Policy, Pool, Reading, Scheduler};
 
 use crate::{
     args::{Output, ReportArgs, Settings},
@@ -146,6 +146,9 @@ fn job(flink: &Flink, policy: &Policy, settings: &Settings) -> Vec<Finding> {
             Finding::ok("checkpoints", "the job completes checkpoints")
         }
         Some(_) => Finding::advice("checkpoints", "none has completed yet", "look again after one checkpoint interval"),
+        None if job.state != JobState::Running => {
+            Finding::advice("checkpoints", "not known before the job runs", "look again when it does")
+        }
         None => Finding::problem(
             "checkpoints",
             "the job takes none: each rescale would start it from nothing",
