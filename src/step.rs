@@ -55,18 +55,6 @@ pub enum Waiting {
     Job,
 }
 
-impl Waiting {
-    /// The name in logs and on the page.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Readings => "readings",
-            Self::Checkpoint => "checkpoint",
-            Self::Job => "job",
-        }
-    }
-}
-
 /// A completed checkpoint is waited for once; if the agent only comes to use it this much later
 /// (it was killed in between), another is taken, since all input since then would be replayed.
 const CHECKPOINT_FRESH: Duration = Duration::from_secs(10);

@@ -134,7 +134,7 @@ pub async fn record(board: Board, admin: Admin, scope: &str, stream: &str, agent
 async fn sample(board: &Board, agent: &AgentApi, segments: Option<u64>, decision: &mut String) {
     let look = agent.look().await.ok().flatten();
     let mut record = board.lock();
-    let (rate, _) = record.generator.as_mut().map_or((0.0, 0), Generator::progress);
+    let rate = record.generator.as_mut().map_or(0.0, Generator::rate);
     let mut sample = Sample { at: record.elapsed(), rate, segments, ..Sample::default() };
     if let Some(look) = look {
         sample.wanted = look.wanted();

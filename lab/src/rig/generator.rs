@@ -37,7 +37,6 @@ pub struct Generator {
     summary: PathBuf,
     read: u64,
     rate: f64,
-    written: u64,
 }
 
 /// What a generator has written, by its own account.
@@ -73,11 +72,11 @@ impl Generator {
             .arg(&summary)
             .args(&load.flags);
         let process = Process::start(run, &load.name, &launch)?;
-        Ok(Self { process, summary, read: 0, rate: 0.0, written: 0 })
+        Ok(Self { process, summary, read: 0, rate: 0.0 })
     }
 
-    /// Events per second acknowledged lately, and events acknowledged so far. Zero once it has ended.
-    pub fn progress(&mut self) -> (f64, u64) {
+    /// Events per second acknowledged lately. Zero once it has ended.
+    pub fn rate(&mut self) -> f64 {
         let mut fresh = String::new();
         let read = fs::File::open(self.process.log()).and_then(|mut log| {
             log.seek(SeekFrom::Start(self.read))?;
@@ -91,18 +90,12 @@ impl Generator {
             let mut samples = fresh[..end].lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
             if let Some(last) = samples.rfind(|sample| sample["kind"] == "progress") {
                 self.rate = last["rate"].as_f64().unwrap_or_default();
-                self.written = last["acknowledged"].as_u64().unwrap_or_default();
             }
         }
         if self.process.ended().is_some() {
             self.rate = 0.0;
         }
-        (self.rate, self.written)
-    }
-
-    /// Whether it has ended.
-    pub fn has_ended(&mut self) -> bool {
-        self.process.ended().is_some()
+        self.rate
     }
 
     /// Waits for its end and reads what it has written.
