@@ -1,26 +1,74 @@
 //! A change of width in flight: saved before the first step, so that an agent that is killed
 //! between any two steps goes on from what it observes.
 
+use std::{cmp::Reverse, time::Duration};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    observation::{Observation, Operation},
-    units::{Segments, TaskManagers},
+    observation::{Choice, Flink, Job, Observation, Operation, Pool, Scheduler},
+    units::{Parallelism, Segments, TaskManagers},
     width::Width,
 };
 
-/// Which way a change goes, told by the TaskManagers.
+/// How a job is rescaled: what Flink's scheduler allows (docs/rescaling.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Flink gives the job every slot there is: TaskManagers that come or go restart it.
+    Reactive,
+    /// The job is as wide as its resource requirements say: TaskManagers come and go idle.
+    Adaptive,
+}
+
+impl Strategy {
+    /// Every strategy.
+    pub const ALL: [Self; 2] = [Self::Reactive, Self::Adaptive];
+
+    /// The strategy for jobs of this scheduler; `None` if it cannot rescale them.
+    #[must_use]
+    pub fn of(scheduler: Scheduler) -> Option<Self> {
+        match scheduler {
+            Scheduler::Reactive => Some(Self::Reactive),
+            Scheduler::Adaptive => Some(Self::Adaptive),
+            Scheduler::Fixed => None,
+        }
+    }
+
+    /// What tells a wider job from a narrower one: in reactive mode the TaskManagers alone, since the
+    /// job runs on all of their slots.
+    pub(crate) fn rank(self, width: Width) -> (Parallelism, TaskManagers) {
+        match self {
+            Self::Reactive => (Parallelism(0), width.task_managers),
+            Self::Adaptive => (width.parallelism, width.task_managers),
+        }
+    }
+
+    /// The name in logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reactive => "reactive",
+            Self::Adaptive => "adaptive",
+        }
+    }
+}
+
+/// Which way a change goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
-    /// More TaskManagers.
+    /// Wider.
     Up,
-    /// Fewer TaskManagers.
+    /// Narrower.
     Down,
 }
 
 impl Direction {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Up, Self::Down];
+
     /// The name in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -38,6 +86,8 @@ impl Direction {
 pub struct Change {
     /// Counts the changes of this agent's memory, from 1.
     pub id: u64,
+    /// How the job is rescaled.
+    pub strategy: Strategy,
     /// Up or down.
     pub direction: Direction,
     /// The job that is changed; another job id later means that this change has lost its object.
@@ -56,12 +106,49 @@ pub struct Change {
     pub registered_before: TaskManagers,
     /// How often the job had gone back to a checkpoint by then.
     pub restored_before: Option<u64>,
+    /// Records that waited to be read by then.
+    pub pending_before: Option<u64>,
+    /// How long TaskManagers took to come the last time.
+    pub expected_start: Option<Duration>,
+    /// The savepoint that this change asked for.
+    pub savepoint: Option<Savepoint>,
     /// The checkpoint that this change asked for last.
     pub asked: Option<Asked>,
+    /// The resource requirements that this change asked for.
+    pub requirements: Option<Requirements>,
     /// When the owner of the TaskManagers was first seen to ask for the new number.
     pub replicas_set: Option<Timestamp>,
+    /// When the first new TaskManager was seen registered.
+    pub first_arrival: Option<Timestamp>,
+    /// When all slots of the new width were first seen registered.
+    pub slots_there: Option<Timestamp>,
+    /// The idle TaskManagers that were to be stopped.
+    pub stopped: Vec<String>,
     /// When the job was first seen to run at the new width.
     pub running: Option<Timestamp>,
+}
+
+/// A savepoint asked for over REST before a change. It is a backup for people: after a failure Flink
+/// goes back to checkpoints, never to this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Savepoint {
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// Where it is, once it is complete.
+    pub location: Option<String>,
+    /// Why there is none.
+    pub failed: Option<String>,
+}
+
+/// Resource requirements asked for over REST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requirements {
+    /// The upper bound of the data-parallel vertices.
+    pub parallelism: Parallelism,
+    /// When they were first asked for.
+    pub at: Timestamp,
+    /// When Flink was first seen to have them.
+    pub seen: Option<Timestamp>,
 }
 
 /// A checkpoint asked for over REST.
@@ -86,25 +173,114 @@ impl Change {
         format!("{:016x}{:08x}{:08x}", self.started.as_millisecond(), self.id & 0xffff_ffff, attempt)
     }
 
+    /// The trigger id of the savepoint of this change.
+    #[must_use]
+    pub fn savepoint_trigger_id(&self) -> String {
+        // No checkpoint is ever attempted so often.
+        self.trigger_id(u32::MAX)
+    }
+
+    /// The checkpoint or savepoint that must be asked about.
+    #[must_use]
+    pub fn awaits_checkpoint(&self) -> Option<u32> {
+        self.asked.filter(|asked| asked.completed.is_none()).map(|asked| asked.attempt)
+    }
+
+    /// Whether the savepoint must be asked about.
+    #[must_use]
+    pub fn awaits_savepoint(&self) -> bool {
+        self.savepoint.as_ref().is_some_and(|savepoint| savepoint.location.is_none() && savepoint.failed.is_none())
+    }
+
+    /// Whether this change restarts, or has restarted, the job that was running.
+    #[must_use]
+    pub fn has_triggered_a_restart(&self) -> bool {
+        match self.strategy {
+            Strategy::Reactive => self.replicas_set.is_some(),
+            Strategy::Adaptive => self.requirements.is_some(),
+        }
+    }
+
+    /// The parallelism that the change has come to ask for: less than its target if TaskManagers did
+    /// not come.
+    #[must_use]
+    pub fn reached(&self) -> Parallelism {
+        self.requirements.map_or(self.to.parallelism, |requirements| requirements.parallelism)
+    }
+
     /// Marks what can be seen of the change's progress.
     pub(crate) fn note(&mut self, now: Timestamp, seen: &Observation) {
-        if let Some(pool) = &seen.pool
-            && pool.value.replicas == self.to.task_managers
-        {
+        let pool = seen.pool.as_ref().map(|pool| &pool.value);
+        let flink = seen.flink.as_ref().map(|flink| &flink.value);
+        let job = flink.and_then(Flink::job);
+        if pool.is_some_and(|pool| pool.replicas == self.to.task_managers) {
             self.replicas_set.get_or_insert(now);
         }
         if let (Some(asked), Some(Operation::Completed { .. })) = (&mut self.asked, &seen.checkpoint) {
             asked.completed.get_or_insert(now);
         }
-        let runs_as_set = seen.flink.as_ref().is_some_and(|flink| {
-            flink.value.registered() == self.to.task_managers
-                && flink.value.job().is_some_and(|job| job.runs_on(flink.value.slots()))
-        });
-        if self.replicas_set.is_some() && runs_as_set {
-            self.running.get_or_insert(now);
-        } else {
-            self.running = None;
+        self.note_savepoint(seen.savepoint.as_ref());
+        let upper_bound = job.and_then(Job::upper_bound);
+        if let Some(requirements) = &mut self.requirements
+            && upper_bound == Some(requirements.parallelism)
+        {
+            requirements.seen.get_or_insert(now);
         }
+        if self.direction == Direction::Up
+            && let Some(flink) = flink
+        {
+            if flink.registered() > self.registered_before {
+                self.first_arrival.get_or_insert(now);
+            }
+            let all = match self.strategy {
+                Strategy::Reactive => flink.registered() >= self.to.task_managers,
+                Strategy::Adaptive => flink.slots().0 >= self.to.parallelism.0,
+            };
+            if all {
+                self.slots_there.get_or_insert(now);
+            }
+        }
+        let runs = flink.zip(job).is_some_and(|(flink, job)| self.has_its_width(flink, job));
+        self.running = if runs { self.running.or(Some(now)) } else { None };
+    }
+
+    fn note_savepoint(&mut self, seen: Option<&Operation>) {
+        let Some(savepoint) = &mut self.savepoint else { return };
+        match seen {
+            Some(Operation::Stored { location }) => savepoint.location = Some(location.clone()),
+            Some(Operation::Failed { cause }) => savepoint.failed = Some(cause.clone()),
+            _ => {}
+        }
+    }
+
+    fn has_its_width(&self, flink: &Flink, job: &Job) -> bool {
+        match self.strategy {
+            Strategy::Reactive => {
+                let as_set = flink.registered() == self.to.task_managers;
+                self.replicas_set.is_some() && as_set && job.runs_on(flink.slots())
+            }
+            Strategy::Adaptive => job.upper_bound() == Some(self.reached()) && job.runs_at(self.reached()),
+        }
+    }
+
+    /// The members that no subtask runs on, those first that are not registered; `None` while that is
+    /// not known for certain. `busy` must be out of an answer that shows the new width.
+    pub(crate) fn idle_members<'a>(pool: &'a Pool, flink: &Flink, job: &Job) -> Option<Vec<&'a str>> {
+        let busy = job.busy.as_ref()?;
+        if pool.choice == Choice::None || pool.replacing {
+            return None;
+        }
+        let is_busy = |id: &str| busy.iter().any(|busy| busy == id);
+        // A pod that is not Ready is stopped before any that is marked.
+        if pool.members.iter().any(|member| is_busy(&member.id) && !member.ready) {
+            return None;
+        }
+        let registered = |id: &str| flink.task_managers.iter().any(|known| known.id == id);
+        let mut idle: Vec<_> = pool.members.iter().filter(|member| !is_busy(&member.id)).collect();
+        idle.sort_by_key(|member| {
+            (member.ready, registered(&member.id), Reverse(member.started_at), Reverse(&member.id))
+        });
+        Some(idle.into_iter().map(|member| member.id.as_str()).collect())
     }
 }
 
@@ -117,8 +293,48 @@ pub struct Ended {
     pub at: Timestamp,
     /// How.
     pub outcome: Outcome,
-    /// How often the job went back to a checkpoint meanwhile; `None` if that could not be read.
+    /// What it cost the job.
+    pub cost: Cost,
+    /// When the job had no more records to catch up with than before; `None` until then, or if that
+    /// cannot be read.
+    pub recovered: Option<Timestamp>,
+}
+
+/// What a change cost the job, by Flink's own data. What Flink did not tell is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// How often the job went back to a checkpoint.
     pub restarts: Option<u64>,
+    /// How long the job did not run in its last restart.
+    pub downtime: Option<Duration>,
+    /// How much input was read twice: from the trigger of the checkpoint that the job went back to
+    /// until it stopped running.
+    pub replayed: Option<Duration>,
+    /// How long Flink says it took, from the request or the first new slot on (from 2.3 on).
+    pub rescale: Option<Duration>,
+}
+
+impl Cost {
+    pub(crate) fn of(change: &Change, job: Option<&Job>) -> Self {
+        let checkpoints = job.and_then(|job| job.checkpoints.as_ref());
+        let restored = checkpoints.map(|checkpoints| checkpoints.restored);
+        let restarts = restored.zip(change.restored_before).map(|(now, before)| now.saturating_sub(before));
+        let between = |from: Timestamp, to: Timestamp| Duration::try_from(to.duration_since(from)).ok();
+        let restarted = job
+            .filter(|_| restarts.is_some_and(|restarts| restarts > 0))
+            .and_then(|job| job.stopped.zip(job.whole_since))
+            .filter(|(stopped, _)| *stopped >= change.started);
+        let from = checkpoints.and_then(|checkpoints| checkpoints.restored_from);
+        Self {
+            restarts,
+            downtime: restarted.and_then(|(stopped, ran)| between(stopped, ran)),
+            replayed: restarted.zip(from).and_then(|((stopped, _), from)| between(from.triggered_at, stopped)),
+            rescale: job
+                .and_then(|job| job.rescale)
+                .filter(|rescale| rescale.started >= change.started)
+                .and_then(|rescale| between(rescale.started, rescale.ended)),
+        }
+    }
 }
 
 /// What came of a change.
@@ -127,7 +343,7 @@ pub struct Ended {
 pub enum Outcome {
     /// The job runs at the new width and has completed a checkpoint there.
     Done,
-    /// The job runs as wide as the TaskManagers that came allow.
+    /// The job runs as wide as the TaskManagers that came allow: the others did not come in time.
     Limited {
         /// How many came.
         task_managers: TaskManagers,
@@ -138,12 +354,15 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every name that [`Outcome::as_str`] can give.
-    pub const LABELS: [&str; 9] = [
+    pub const LABELS: [&str; 12] = [
         "done",
         "limited",
+        "savepoint_failed",
         "checkpoint_failed",
         "checkpoint_timed_out",
         "replicas_not_set",
+        "requirements_not_set",
+        "wrong_task_managers_stopped",
         "not_running",
         "job_replaced",
         "job_over",
@@ -165,6 +384,12 @@ impl Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
+    /// The savepoint that must come before a job is narrowed failed, or took longer than
+    /// `--savepoint-deadline`.
+    SavepointFailed {
+        /// Flink's first line, or that it took too long.
+        cause: String,
+    },
     /// Flink could not take the checkpoint that must come before TaskManagers are stopped, or the
     /// one that proves the new width.
     CheckpointFailed {
@@ -175,15 +400,22 @@ pub enum Failure {
     CheckpointTimedOut,
     /// The owner of the TaskManagers did not take the new number in time.
     ReplicasNotSet,
+    /// Flink did not take the new resource requirements in time.
+    RequirementsNotSet,
+    /// The owner stopped others than the idle TaskManagers that were named.
+    WrongTaskManagersStopped {
+        /// The idle ones that are still there.
+        left: Vec<String>,
+    },
     /// The job did not run again in time.
     NotRunning,
     /// Another job id: the JobManager came back without its memory.
     JobReplaced,
     /// The job ended.
     JobOver,
-    /// Somebody else changed the number of TaskManagers meanwhile.
+    /// Somebody else changed the number of TaskManagers, or the resource requirements, meanwhile.
     Contested,
-    /// The stream widened again before anything was stopped.
+    /// The stream widened again before anything was touched.
     NoLongerWanted,
 }
 
@@ -192,9 +424,12 @@ impl Failure {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
+            Self::SavepointFailed { .. } => "savepoint_failed",
             Self::CheckpointFailed { .. } => "checkpoint_failed",
             Self::CheckpointTimedOut => "checkpoint_timed_out",
             Self::ReplicasNotSet => "replicas_not_set",
+            Self::RequirementsNotSet => "requirements_not_set",
+            Self::WrongTaskManagersStopped { .. } => "wrong_task_managers_stopped",
             Self::NotRunning => "not_running",
             Self::JobReplaced => "job_replaced",
             Self::JobOver => "job_over",

@@ -1,14 +1,14 @@
 //! The decision: a list of guards, each with its name, and at the end the one change to make.
 
-use std::{cmp::Ordering, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::{
-    change::{Change, Direction},
+    change::{Change, Direction, Strategy},
     decision::{Decision, Hold, Source},
     memory::{HOUR, Memory},
-    observation::{Flink, Job, JobState, Observation, Pool, Reading, Scheduler},
+    observation::{Flink, Job, JobState, Observation, Pool, Reading},
     policy::{Combine, Policy},
     units::{Parallelism, Segments, Slots, TaskManagers},
     width::{Wanted, Width},
@@ -68,9 +68,7 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
         return Err(Hold::AnotherAutoscaler { name: name.clone() });
     }
     let job = the_job(flink)?;
-    if flink.scheduler != Scheduler::Reactive {
-        return Err(Hold::BadConfig { problem: NOT_REACTIVE.into() });
-    }
+    let strategy = strategy(flink, policy)?;
     if let Some(other) = flink.task_managers.iter().find(|other| other.slots != policy.slots_per_task_manager()) {
         let problem = format!(
             "TaskManager {} has {} slots, but --slots-per-task-manager says {}",
@@ -84,20 +82,24 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
         return Err(Hold::Contested { found: contest.found, until: contest.until });
     }
 
-    let wanted = bounded(demand.parallelism, policy, job, memory);
-    let free = Wanted::new(demand.parallelism, policy, job.max_parallelism, None);
-    let from = Width { parallelism: job.parallelism, task_managers: pool.replicas };
-    let to = match wanted.width.task_managers.cmp(&pool.replicas) {
-        Ordering::Greater => {
-            may_grow(now, memory, policy, from)?;
-            wanted.width
-        }
-        Ordering::Less if free.width.task_managers < pool.replicas => may_shrink(now, memory, policy, from, job)?,
-        Ordering::Less | Ordering::Equal => return Err(in_step_or_not(flink, job, pool, memory, free)),
+    let (now_wide, may_become) = widths(strategy, flink, job, pool)?;
+    let wanted = bounded(demand.parallelism, policy, job, memory).width;
+    let free = Wanted::new(demand.parallelism, policy, job.max_parallelism, None).width;
+    let rank = |width| strategy.rank(width);
+    let (direction, from, to) = if rank(wanted) > rank(now_wide) {
+        may_grow(now, memory, policy, strategy, now_wide, wanted)?;
+        // A wider job may need fewer TaskManagers than there are; they are not stopped on the way.
+        let task_managers = wanted.task_managers.max(pool.replicas);
+        (Direction::Up, now_wide, Width { task_managers, ..wanted })
+    } else if rank(free) < rank(may_become) && has_something_to_stop(strategy, flink, job, pool, free, may_become) {
+        (Direction::Down, may_become, may_shrink(now, memory, policy, strategy, may_become, job)?)
+    } else {
+        return Err(in_step_or_not(strategy, flink, job, pool, memory, free));
     };
     Ok(Decision::Start(Change {
         id: memory.changes + 1,
-        direction: if to.task_managers > from.task_managers { Direction::Up } else { Direction::Down },
+        strategy,
+        direction,
         job: job.id.clone(),
         segments: demand.segments,
         from,
@@ -106,14 +108,60 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
         target_since: now,
         registered_before: flink.registered(),
         restored_before: job.checkpoints.as_ref().map(|checkpoints| checkpoints.restored),
+        pending_before: job.pending_records,
+        expected_start: memory.start_time,
+        savepoint: None,
         asked: None,
+        requirements: None,
         replicas_set: None,
+        first_arrival: None,
+        slots_there: None,
+        stopped: Vec::new(),
         running: None,
     }))
 }
 
-const NOT_REACTIVE: &str = "the job does not run in reactive mode, so new TaskManagers would stay idle: \
-    set scheduler-mode: reactive in Flink's configuration";
+/// How wide the job is, and how wide it becomes by itself if slots come. In reactive mode the
+/// TaskManagers that are asked for say both.
+fn widths(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool) -> Result<(Width, Width), Hold> {
+    let width = |parallelism| Width { parallelism, task_managers: pool.replicas };
+    match strategy {
+        Strategy::Reactive => Ok((width(job.parallelism), width(job.parallelism))),
+        Strategy::Adaptive => {
+            let upper_bound = job.upper_bound().ok_or(Hold::Unreadable { source: Source::Requirements })?;
+            Ok((width(upper_bound.min(Parallelism(flink.slots().0))), width(upper_bound)))
+        }
+    }
+}
+
+/// How this job can be rescaled, or why it cannot.
+fn strategy(flink: &Flink, policy: &Policy) -> Result<Strategy, Hold> {
+    let bad = |problem: String| Err(Hold::BadConfig { problem });
+    match Strategy::of(flink.scheduler) {
+        Some(Strategy::Reactive) if policy.spare_task_managers() > TaskManagers(0) => bad(format!(
+            "--spare-task-managers {}: in reactive mode the job takes every slot, so none can be spare: \
+             leave scheduler-mode out of Flink's configuration and set jobmanager.scheduler: adaptive",
+            policy.spare_task_managers()
+        )),
+        Some(Strategy::Adaptive) if !flink.version.has_resource_requirements() => bad(format!(
+            "Flink {} cannot be asked for another parallelism (1.18 can): set scheduler-mode: reactive in Flink's \
+             configuration",
+            flink.version
+        )),
+        Some(strategy) => Ok(strategy),
+        None => bad("the job's parallelism is fixed when it starts: set jobmanager.scheduler: adaptive, or \
+             scheduler-mode: reactive, in Flink's configuration"
+            .into()),
+    }
+}
+
+/// Surplus TaskManagers alone are a change only if one of them is without work. The subtasks of a job
+/// may be spread over more TaskManagers than would hold them, and moving them costs a restart.
+fn has_something_to_stop(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool, to: Width, from: Width) -> bool {
+    strategy == Strategy::Reactive
+        || to.parallelism < from.parallelism
+        || Change::idle_members(pool, flink, job).is_none_or(|idle| !idle.is_empty())
+}
 
 /// The first thing that is not known, if anything is not: never read, stale, or a sealed stream.
 #[must_use]
@@ -179,8 +227,20 @@ fn bounded(parallelism: Parallelism, policy: &Policy, job: &Job, memory: &Memory
     Wanted::new(parallelism, policy, job.max_parallelism, capacity)
 }
 
+/// Whether a change restarts the job: in reactive mode each does, otherwise another parallelism.
+fn restarts_the_job(strategy: Strategy, from: Width, to: Width) -> bool {
+    strategy == Strategy::Reactive || from.parallelism != to.parallelism
+}
+
 /// Growing needs only patience: filling an empty pool is how a job that waits for slots comes to run.
-fn may_grow(now: Timestamp, memory: &Memory, policy: &Policy, from: Width) -> Result<(), Hold> {
+fn may_grow(
+    now: Timestamp,
+    memory: &Memory,
+    policy: &Policy,
+    strategy: Strategy,
+    from: Width,
+    to: Width,
+) -> Result<(), Hold> {
     if from.task_managers == TaskManagers(0) {
         return Ok(());
     }
@@ -189,13 +249,23 @@ fn may_grow(now: Timestamp, memory: &Memory, policy: &Policy, from: Width) -> Re
     {
         return Err(Hold::Settling { until: since + policy.settle() });
     }
+    if !restarts_the_job(strategy, from, to) {
+        return Ok(());
+    }
     rested(now, memory, policy.cooldown_up())?;
     within_budget(now, memory, policy)
 }
 
 /// Shrinking stops TaskManagers: it needs a job that runs, keeps up, and has wanted less for a while.
 /// Answers the width to shrink to: the widest wanted within the window.
-fn may_shrink(now: Timestamp, memory: &Memory, policy: &Policy, from: Width, job: &Job) -> Result<Width, Hold> {
+fn may_shrink(
+    now: Timestamp,
+    memory: &Memory,
+    policy: &Policy,
+    strategy: Strategy,
+    from: Width,
+    job: &Job,
+) -> Result<Width, Hold> {
     if job.state != JobState::Running || !job.all_subtasks_run {
         return Err(Hold::JobNotRunning { jobs: 1, state: Some(job.state) });
     }
@@ -210,8 +280,13 @@ fn may_shrink(now: Timestamp, memory: &Memory, policy: &Policy, from: Width, job
     // What earlier changes learned about the cluster only stops growth: surplus that may still come
     // is no reason to make a job narrower than its streams.
     let to = Wanted::new(widest, policy, job.max_parallelism, None).width;
-    if to.task_managers >= from.task_managers {
+    if strategy.rank(to) >= strategy.rank(from) {
         return Err(Hold::ScaleDownWindow { until });
+    }
+    // A narrower job may need more TaskManagers than there are (spares): those come afterwards.
+    let to = Width { task_managers: to.task_managers.min(from.task_managers), ..to };
+    if !restarts_the_job(strategy, from, to) {
+        return Ok(to);
     }
     match job.pending_records {
         Some(pending) if pending > policy.max_pending_records() => {
@@ -231,8 +306,13 @@ fn checkpointed_since_restart(job: &Job) -> bool {
 }
 
 fn rested(now: Timestamp, memory: &Memory, cooldown: Duration) -> Result<(), Hold> {
-    // Filling an empty pool starts a job and restarts none: nothing has to cool down after it.
-    let last = memory.last.as_ref().filter(|last| last.change.registered_before > TaskManagers(0));
+    // Filling an empty pool starts a job and restarts none, and so does what touches only idle
+    // TaskManagers: nothing has to cool down after it.
+    let disturbing = |change: &Change| {
+        change.registered_before > TaskManagers(0)
+            && (change.strategy == Strategy::Reactive || change.has_triggered_a_restart())
+    };
+    let last = memory.last.as_ref().filter(|last| disturbing(&last.change));
     match last.map(|last| last.at + cooldown) {
         Some(until) if now < until => Err(Hold::CoolingDown { until }),
         _ => Ok(()),
@@ -248,17 +328,21 @@ fn within_budget(now: Timestamp, memory: &Memory, policy: &Policy) -> Result<(),
     Err(Hold::RestartBudgetSpent { until: oldest + HOUR })
 }
 
-fn in_step_or_not(flink: &Flink, job: &Job, pool: &Pool, memory: &Memory, free: Wanted) -> Hold {
-    let short = flink.registered() < pool.replicas;
+fn in_step_or_not(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool, memory: &Memory, free: Width) -> Hold {
     if let Some(capacity) = memory.capacity
-        && free.width.task_managers > capacity.task_managers
+        && free.task_managers > capacity.task_managers
     {
         return Hold::CapacityLimited { registered: flink.registered(), until: Some(capacity.until) };
     }
+    let (short, runs) = match strategy {
+        Strategy::Reactive => (flink.registered() < pool.replicas, job.runs_on(flink.slots())),
+        // Spares that are still to come are nothing that the job lacks.
+        Strategy::Adaptive => (flink.slots().0 < free.parallelism.0, job.runs_at(free.parallelism)),
+    };
     if short {
         return Hold::CapacityLimited { registered: flink.registered(), until: None };
     }
-    if !job.runs_on(flink.slots()) {
+    if !runs {
         return Hold::JobNotRunning { jobs: 1, state: Some(job.state) };
     }
     Hold::InStep
@@ -279,22 +363,31 @@ fn reconsider(
     let pool = fresh(now, seen.pool.as_ref(), || Source::TaskManagers, policy).ok()?;
     let job = the_job(flink).ok().filter(|job| job.id == change.job)?;
     let to = bounded(demand.parallelism, policy, job, memory).width;
-    if to.task_managers <= change.to.task_managers || restart_triggered(change, flink, pool) {
-        return None;
+    let rank = |width| change.strategy.rank(width);
+    if change.direction == Direction::Down && rank(to) >= rank(change.from) {
+        return (!restart_triggered(change, flink, pool)).then(|| Decision::Abandon(change.clone()));
     }
-    if change.direction == Direction::Down && to.task_managers >= change.from.task_managers {
-        return Some(Decision::Abandon(change.clone()));
+    let to = match change.direction {
+        Direction::Up => Width { task_managers: to.task_managers.max(change.to.task_managers), ..to },
+        Direction::Down => Width { task_managers: to.task_managers.min(change.from.task_managers), ..to },
+    };
+    if rank(to) <= rank(change.to) || restart_triggered(change, flink, pool) {
+        return None;
     }
     Some(Decision::Retarget(Change {
         to,
         segments: demand.segments,
         target_since: now,
         replicas_set: None,
+        slots_there: None,
         ..change.clone()
     }))
 }
 
 fn restart_triggered(change: &Change, flink: &Flink, pool: &Pool) -> bool {
+    if change.strategy == Strategy::Adaptive {
+        return change.requirements.is_some();
+    }
     match change.direction {
         // Nothing ran before: what comes until the job runs is part of the start.
         Direction::Up if change.registered_before == TaskManagers(0) => {
@@ -313,5 +406,11 @@ impl Job {
         self.state == JobState::Running
             && self.all_subtasks_run
             && self.parallelism == Parallelism(slots.0).min(self.max_parallelism)
+    }
+
+    /// The job runs, whole, at this parallelism or as wide as it can ever be.
+    #[must_use]
+    pub fn runs_at(&self, parallelism: Parallelism) -> bool {
+        self.runs_on(Slots(parallelism.0))
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     change::Change,
+    memory::Edit,
     observation::{JobState, StreamName},
     units::TaskManagers,
 };
@@ -82,6 +83,8 @@ pub enum Source {
     Stream(StreamName),
     /// Flink's REST API.
     Flink,
+    /// The job's resource requirements, from Flink's REST API.
+    Requirements,
     /// The owner of the TaskManagers.
     TaskManagers,
 }
@@ -91,6 +94,7 @@ impl fmt::Display for Source {
         match self {
             Self::Stream(name) => write!(f, "the segments of stream {name}"),
             Self::Flink => f.write_str("Flink's REST API"),
+            Self::Requirements => f.write_str("the resource requirements of the job"),
             Self::TaskManagers => f.write_str("the owner of the TaskManagers"),
         }
     }
@@ -132,8 +136,8 @@ pub enum Hold {
     CapacityLimited { registered: TaskManagers, until: Option<Timestamp> },
     /// A HorizontalPodAutoscaler or ScaledObject acts on the same Deployment.
     AnotherAutoscaler { name: String },
-    /// Somebody else keeps changing the number of TaskManagers.
-    Contested { found: TaskManagers, until: Timestamp },
+    /// Somebody else keeps changing the number of TaskManagers, or the job's resource requirements.
+    Contested { found: Edit, until: Timestamp },
     /// The configuration cannot be acted on.
     BadConfig { problem: String },
 }
@@ -244,7 +248,7 @@ impl fmt::Display for Hold {
                 write!(f, "{name} scales the same TaskManagers: remove one of the two")
             }
             Self::Contested { found, until } => {
-                write!(f, "somebody else set the TaskManagers to {found}, again: standing back until {until}")
+                write!(f, "somebody else set {found}, again: standing back until {until}")
             }
             Self::BadConfig { problem } => f.write_str(problem),
         }

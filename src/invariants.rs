@@ -4,14 +4,14 @@
 use jiff::Timestamp;
 
 use crate::{
-    change::Direction,
+    change::{Change, Direction, Strategy},
     decide::wanted_by_streams,
     decision::Decision,
     memory::Memory,
     observation::{JobState, Observation, Scheduler},
     policy::Policy,
     units::TaskManagers,
-    width::Wanted,
+    width::{Wanted, Width},
 };
 
 /// Names the first rule that a decision breaks; `Ok` if it breaks none.
@@ -37,7 +37,8 @@ pub fn check(
         (!everything_is_known(now, seen, policy), "acted on an unknown, stale or sealed reading"),
         (job_is_gone(seen), "changed a job that is not there or has ended"),
         (out_of_bounds(change.to.task_managers, policy), "left the bounds"),
-        (fresh_start && change.to.task_managers == change.from.task_managers, "changed nothing"),
+        (fresh_start && change.to == change.from, "changed nothing"),
+        (moves_both_ways(change), "widened the job and took TaskManagers from it, or the reverse"),
         (
             seen.pool.as_ref().is_some_and(|pool| pool.value.other_autoscaler.is_some()) && fresh_start,
             "acted beside another autoscaler",
@@ -46,11 +47,16 @@ pub fn check(
     if let Some((_, broken)) = rules.into_iter().find(|(broken, _)| *broken) {
         return Err(broken);
     }
-    if matches!(decision, Decision::Retarget(_)) && narrower_than_in_flight(memory, change.to.task_managers) {
-        return Err("a change in flight was given a narrower target");
+    if matches!(decision, Decision::Retarget(_)) {
+        if narrower_than_in_flight(memory, change.to) {
+            return Err("a change in flight was given a narrower target");
+        }
+        if change.requirements.is_some() {
+            return Err("a change whose restart is triggered was given another target");
+        }
     }
     if fresh_start && change.direction == Direction::Down {
-        return may_shrink(now, seen, memory, policy, change.to.task_managers);
+        return may_shrink(now, seen, memory, policy, change);
     }
     Ok(())
 }
@@ -61,8 +67,7 @@ fn everything_is_known(now: Timestamp, seen: &Observation, policy: &Policy) -> b
         .streams
         .iter()
         .all(|stream| stream.shape.as_ref().is_some_and(|shape| fresh(shape.at) && shape.value.segments.0 > 0));
-    let flink =
-        seen.flink.as_ref().is_some_and(|flink| fresh(flink.at) && flink.value.scheduler == Scheduler::Reactive);
+    let flink = seen.flink.as_ref().is_some_and(|flink| fresh(flink.at) && flink.value.scheduler != Scheduler::Fixed);
     let pool = seen.pool.as_ref().is_some_and(|pool| fresh(pool.at));
     !seen.streams.is_empty() && streams && flink && pool
 }
@@ -76,8 +81,21 @@ fn out_of_bounds(task_managers: TaskManagers, policy: &Policy) -> bool {
     task_managers < policy.min_task_managers() || task_managers > policy.max_task_managers()
 }
 
-fn narrower_than_in_flight(memory: &Memory, to: TaskManagers) -> bool {
-    memory.change.as_ref().is_some_and(|change| to <= change.to.task_managers)
+fn narrower_than_in_flight(memory: &Memory, to: Width) -> bool {
+    memory.change.as_ref().is_some_and(|change| {
+        to == change.to || to.task_managers < change.to.task_managers || to.parallelism < change.to.parallelism
+    })
+}
+
+fn moves_both_ways(change: &Change) -> bool {
+    if change.strategy == Strategy::Reactive {
+        return false; // The parallelism that is read may lag behind the TaskManagers.
+    }
+    let (from, to) = (change.from, change.to);
+    match change.direction {
+        Direction::Up => to.parallelism < from.parallelism || to.task_managers < from.task_managers,
+        Direction::Down => to.parallelism > from.parallelism || to.task_managers > from.task_managers,
+    }
 }
 
 fn may_shrink(
@@ -85,7 +103,7 @@ fn may_shrink(
     seen: &Observation,
     memory: &Memory,
     policy: &Policy,
-    to: TaskManagers,
+    change: &Change,
 ) -> Result<(), &'static str> {
     let job = seen.flink.as_ref().and_then(|flink| flink.value.job());
     let window = policy.scale_down_window();
@@ -95,16 +113,25 @@ fn may_shrink(
     if memory.history.whole_at(window).is_none_or(|whole| now < whole) {
         return Err("shrank on a history shorter than the window");
     }
-    if job.and_then(|job| job.pending_records).is_some_and(|pending| pending > policy.max_pending_records()) {
+    let restarts = change.strategy == Strategy::Reactive || change.to.parallelism < change.from.parallelism;
+    if restarts && job.and_then(|job| job.pending_records).is_some_and(|pending| pending > policy.max_pending_records())
+    {
         return Err("shrank a job that is behind");
     }
     let wanted = wanted_by_streams(now, seen, policy).ok().zip(job);
     let floor = wanted.map(|(demand, job)| Wanted::new(demand.parallelism, policy, job.max_parallelism, None).width);
-    if floor.is_none_or(|floor| to < floor.task_managers) {
+    let below = |floor: Width| match change.strategy {
+        Strategy::Reactive => change.to.task_managers < floor.task_managers,
+        Strategy::Adaptive => change.to.parallelism < floor.parallelism,
+    };
+    if floor.is_none_or(below) {
         return Err("shrank below what the streams ask for");
     }
-    let rescaled = memory.last.as_ref().filter(|last| last.change.registered_before.0 > 0);
-    if rescaled.is_some_and(|last| now < last.at + policy.cooldown_down()) {
+    let rescaled = memory.last.as_ref().filter(|last| {
+        last.change.registered_before.0 > 0
+            && (last.change.strategy == Strategy::Reactive || last.change.requirements.is_some())
+    });
+    if restarts && rescaled.is_some_and(|last| now < last.at + policy.cooldown_down()) {
         return Err("shrank within the cooldown");
     }
     Ok(())

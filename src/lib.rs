@@ -23,14 +23,14 @@ mod turn;
 mod units;
 mod width;
 
-pub use change::{Asked, Change, Direction, Ended, Failure, Outcome};
+pub use change::{Asked, Change, Cost, Direction, Ended, Failure, Outcome, Requirements, Savepoint, Strategy};
 pub use decide::{decide, unknown, wanted};
 pub use decision::{Decision, Hold, Source};
 pub use history::History;
-pub use memory::{Capacity, Contest, Memory};
+pub use memory::{Capacity, Contest, Edit, Memory};
 pub use observation::{
-    Checkpoint, Checkpoints, Flink, FlinkVersion, Job, JobState, Member, Observation, Operation, Pool, Reading,
-    Registered, Scheduler, Stream, StreamName, StreamShape,
+    Bounds, Checkpoint, Checkpoints, Choice, Flink, FlinkVersion, Job, JobState, Member, Observation, Operation, Pool,
+    Reading, Registered, Rescale, Scheduler, Stream, StreamName, StreamShape, Vertex,
 };
 pub use policy::{Combine, Policy, PolicyError, PolicyOptions, Ratio};
 pub use step::{Step, Waiting, next_step};

@@ -1,20 +1,23 @@
 //! What the agent must remember between two looks, and across its own death.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Direction, Ended, Failure, Outcome},
+    change::{Change, Cost, Direction, Ended, Failure, Outcome},
     decide::wanted_by_streams,
     history::History,
-    observation::Observation,
+    observation::{Job, Observation},
     policy::Policy,
-    units::TaskManagers,
+    units::{Parallelism, TaskManagers},
 };
 
 pub(crate) const HOUR: Duration = Duration::from_hours(1);
+
+/// So few records wait at the source of any job that keeps up.
+const CAUGHT_UP: u64 = 1_000;
 
 /// Everything that a decision depends on and that cannot be observed again. Saved as JSON before
 /// each step that needs it.
@@ -26,7 +29,7 @@ pub struct Memory {
     pub change: Option<Change>,
     /// The change that ended last.
     pub last: Option<Ended>,
-    /// When changes of the last hour restarted the job.
+    /// When changes restarted the job within the last hour.
     pub restarts: Vec<Timestamp>,
     /// What an earlier change learned about the cluster.
     pub capacity: Option<Capacity>,
@@ -34,8 +37,12 @@ pub struct Memory {
     pub set: Option<TaskManagers>,
     /// The number that Sluice last asked for, though the answer may have been lost.
     pub asked_for: Option<TaskManagers>,
-    /// Somebody else changed that number.
+    /// The upper bound of the job's parallelism that Sluice last set or accepted.
+    pub upper_bound: Option<Parallelism>,
+    /// Somebody else changed one of the two.
     pub contest: Option<Contest>,
+    /// How long TaskManagers took to register at Flink, of late.
+    pub start_time: Option<Duration>,
     /// The job that the rest of the memory is about.
     pub job: Option<String>,
     /// How many changes there have been.
@@ -51,11 +58,30 @@ pub struct Capacity {
     pub until: Timestamp,
 }
 
-/// Somebody else changed the number of TaskManagers.
+/// What somebody else changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Edit {
+    /// The number of TaskManagers, to this.
+    TaskManagers(TaskManagers),
+    /// The upper bound of the job's parallelism, to this.
+    UpperBound(Parallelism),
+}
+
+impl fmt::Display for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TaskManagers(found) => write!(f, "the TaskManagers to {found}"),
+            Self::UpperBound(found) => write!(f, "the upper bound of the job's parallelism to {found}"),
+        }
+    }
+}
+
+/// Somebody else changed the width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contest {
-    /// What they changed it to.
-    pub found: TaskManagers,
+    /// What they changed last.
+    pub found: Edit,
     /// How often: the first time Sluice sets its number again, the second time it stands back.
     pub times: u32,
     /// When this is forgotten.
@@ -72,10 +98,12 @@ impl Memory {
         self.capacity.take_if(|capacity| capacity.until <= now || registered > Some(capacity.task_managers));
         self.contest.take_if(|contest| contest.until <= now);
 
-        if let Some(job) = seen.flink.as_ref().and_then(|flink| flink.value.job()) {
+        let job = seen.flink.as_ref().and_then(|flink| flink.value.job());
+        if let Some(job) = job {
             if self.job.as_ref().is_some_and(|known| *known != job.id) {
                 // A job that lost its memory must not be narrowed on the memory of the old one.
                 self.history.clear();
+                self.upper_bound = None;
             }
             self.job = Some(job.id.clone());
         }
@@ -87,13 +115,36 @@ impl Memory {
             if change.replicas_set.is_some() {
                 self.set = Some(change.to.task_managers);
             }
-        } else if let Some(pool) = &seen.pool {
+            if let Some(requirements) = change.requirements {
+                self.upper_bound = Some(requirements.parallelism);
+            }
+            return;
+        }
+        self.note_recovery(now, job);
+        if let Some(pool) = &seen.pool {
             let found = pool.value.replicas;
             if self.set.is_some_and(|set| set != found) && self.asked_for != Some(found) {
-                self.note_contest(now, found, policy);
+                self.note_contest(now, Edit::TaskManagers(found), policy);
             }
             self.set = Some(found);
             self.asked_for = None;
+        }
+        if let Some(found) = job.and_then(Job::upper_bound) {
+            if self.upper_bound.is_some_and(|set| set != found) {
+                self.note_contest(now, Edit::UpperBound(found), policy);
+            }
+            self.upper_bound = Some(found);
+        }
+    }
+
+    /// The job has no more to catch up with than before the last change.
+    fn note_recovery(&mut self, now: Timestamp, job: Option<&Job>) {
+        let Some(last) = self.last.as_mut().filter(|last| last.recovered.is_none()) else { return };
+        let pending = job.filter(|job| job.id == last.change.job).and_then(|job| job.pending_records);
+        if let (Some(before), Some(pending)) = (last.change.pending_before, pending)
+            && pending <= before.max(CAUGHT_UP)
+        {
+            last.recovered = Some(now);
         }
     }
 
@@ -127,29 +178,36 @@ impl Memory {
                 let until = now + policy.capacity_expiry();
                 self.capacity = Some(Capacity { task_managers: *task_managers, until });
             }
-            Outcome::Failed(Failure::Contested) => {
-                if let Some(pool) = &seen.pool {
-                    self.note_contest(now, pool.value.replicas, policy);
-                    self.set = Some(pool.value.replicas);
-                }
-            }
+            Outcome::Failed(Failure::Contested) => self.note_contested_change(now, &change, seen, policy),
             Outcome::Done | Outcome::Limited { .. } | Outcome::Failed(_) => {}
         }
-        let restored = seen
-            .flink
-            .as_ref()
-            .and_then(|flink| flink.value.job()?.checkpoints.as_ref())
-            .map(|checkpoints| checkpoints.restored);
-        let restarts = restored.zip(change.restored_before).map(|(now, before)| now.saturating_sub(before));
-        if change.replicas_set.is_some() {
+        if let Some(took) = change.replicas_set.zip(change.first_arrival).map(|(set, came)| came.duration_since(set)) {
+            let took = Duration::try_from(took).unwrap_or_default();
+            self.start_time = Some(self.start_time.map_or(took, |known| (known + took) / 2));
+        }
+        let job = seen.flink.as_ref().and_then(|flink| flink.value.job());
+        let cost = Cost::of(&change, job);
+        if change.has_triggered_a_restart() {
             // Flink may restart a job once for each TaskManager that arrives apart.
-            let count = restarts.map_or(1, |restarts| usize::try_from(restarts).unwrap_or(1).max(1));
+            let count = cost.restarts.map_or(1, |restarts| usize::try_from(restarts).unwrap_or(1).max(1));
             self.restarts.extend(std::iter::repeat_n(now, count));
         }
-        self.last = Some(Ended { change, at: now, outcome, restarts });
+        self.last = Some(Ended { change, at: now, outcome, cost, recovered: None });
     }
 
-    fn note_contest(&mut self, now: Timestamp, found: TaskManagers, policy: &Policy) {
+    fn note_contested_change(&mut self, now: Timestamp, change: &Change, seen: &Observation, policy: &Policy) {
+        let upper_bound = seen.flink.as_ref().and_then(|flink| flink.value.job()).and_then(Job::upper_bound);
+        let edited = upper_bound.filter(|found| change.requirements.is_some_and(|asked| asked.parallelism != *found));
+        if let Some(found) = edited {
+            self.note_contest(now, Edit::UpperBound(found), policy);
+            self.upper_bound = Some(found);
+        } else if let Some(pool) = &seen.pool {
+            self.note_contest(now, Edit::TaskManagers(pool.value.replicas), policy);
+            self.set = Some(pool.value.replicas);
+        }
+    }
+
+    fn note_contest(&mut self, now: Timestamp, found: Edit, policy: &Policy) {
         let times = self.contest.map_or(1, |contest| contest.times + 1);
         self.contest = Some(Contest { found, times, until: now + policy.contest_expiry() });
     }

@@ -1,7 +1,7 @@
 //! What one look at the world saw. Every reading carries its time; what could not be read is
 //! `None`, never zero.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,8 @@ pub struct Observation {
     /// The checkpoint that the change in flight asked for; `None` when there is no such change or
     /// Flink could not be asked.
     pub checkpoint: Option<Operation>,
+    /// The savepoint that the change in flight asked for, likewise.
+    pub savepoint: Option<Operation>,
     /// Who paused the agent, if anybody did.
     pub paused_by: Option<String>,
     /// Another agent holds the lead.
@@ -113,6 +115,17 @@ impl Flink {
         TaskManagers(u32::try_from(self.task_managers.len()).unwrap_or(u32::MAX))
     }
 
+    /// How many of them run no subtask of the job; `None` if that is not known.
+    #[must_use]
+    pub fn idle(&self) -> Option<TaskManagers> {
+        let job = self.job()?;
+        if job.parallelism.0 >= self.slots().0 {
+            return Some(TaskManagers(0));
+        }
+        let busy = u32::try_from(job.busy.as_ref()?.len()).unwrap_or(u32::MAX);
+        Some(TaskManagers(self.registered().0.saturating_sub(busy)))
+    }
+
     /// All slots of the registered TaskManagers, used or not.
     #[must_use]
     pub fn slots(&self) -> Slots {
@@ -129,6 +142,25 @@ impl FlinkVersion {
     #[must_use]
     pub fn has_rest_checkpoints(self) -> bool {
         self >= Self(1, 17)
+    }
+
+    /// Whether `PUT /jobs/:id/resource-requirements` exists (FLIP-291, from 1.18 on).
+    #[must_use]
+    pub fn has_resource_requirements(self) -> bool {
+        self >= Self(1, 18)
+    }
+
+    /// Whether `/jobs/:id/rescales` exists (from 2.3 on).
+    #[must_use]
+    pub fn tells_its_rescales(self) -> bool {
+        self >= Self(2, 3)
+    }
+
+    /// Whether a job under the adaptive scheduler waits for a completed checkpoint before it
+    /// rescales (FLIP-461, from 2.0 on), instead of restarting at once.
+    #[must_use]
+    pub fn rescales_on_checkpoints(self) -> bool {
+        self >= Self(2, 0)
     }
 }
 
@@ -161,6 +193,11 @@ pub struct Job {
     pub state: JobState,
     /// When it last came to be `RUNNING`.
     pub running_since: Option<Timestamp>,
+    /// When it last stopped running in order to restart.
+    pub stopped: Option<Timestamp>,
+    /// Since when all its subtasks run, while they do. A restart that is over lasted from `stopped` to
+    /// here.
+    pub whole_since: Option<Timestamp>,
     /// The widest data-parallel vertex. Vertices that can only ever run as one subtask do not count.
     pub parallelism: Parallelism,
     /// The most of the data-parallel vertices' max parallelism: wider than this, slots stay empty. A
@@ -168,10 +205,72 @@ pub struct Job {
     pub max_parallelism: Parallelism,
     /// Every subtask of every vertex runs.
     pub all_subtasks_run: bool,
+    /// The operators, chained together as Flink runs them; empty where nobody asks for widths.
+    pub vertices: Vec<Vertex>,
+    /// The TaskManagers that run at least one subtask, by `taskmanager.resource-id`, out of an answer
+    /// that agrees with `parallelism`. `None` if that was not asked or not answered so.
+    pub busy: Option<Vec<String>>,
+    /// The last rescale that Flink completed, if it keeps account.
+    pub rescale: Option<Rescale>,
     /// Checkpoints, if the job takes any and they could be read.
     pub checkpoints: Option<Checkpoints>,
     /// Records that the source has not read yet (FLIP-33 `pendingRecords`); `None` if unknown.
     pub pending_records: Option<u64>,
+}
+
+impl Job {
+    /// How wide the job may become by its resource requirements: the most of the data-parallel
+    /// vertices' upper bounds. `None` if they are not known.
+    #[must_use]
+    pub fn upper_bound(&self) -> Option<Parallelism> {
+        let data_parallel = self.vertices.iter().filter(|vertex| vertex.is_data_parallel());
+        data_parallel.map(|vertex| Some(vertex.bounds?.upper)).max().flatten()
+    }
+
+    /// The resource requirements of a job that is to be `parallelism` wide: no vertex above its own
+    /// max parallelism, no lower bound raised, and vertices that are not data-parallel as they are.
+    #[must_use]
+    pub fn bounds_for(&self, parallelism: Parallelism) -> BTreeMap<String, Bounds> {
+        let bounds = |vertex: &Vertex| {
+            let bounds = vertex.bounds.unwrap_or(Bounds { lower: Parallelism(1), upper: vertex.parallelism });
+            if !vertex.is_data_parallel() {
+                return bounds;
+            }
+            let upper = parallelism.min(vertex.max_parallelism).max(Parallelism(1));
+            Bounds { lower: bounds.lower.min(upper), upper }
+        };
+        self.vertices.iter().map(|vertex| (vertex.id.clone(), bounds(vertex))).collect()
+    }
+}
+
+/// One vertex of the job graph.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vertex {
+    /// Flink's id for it, 32 hexadecimal digits.
+    pub id: String,
+    /// The subtasks that it runs as.
+    pub parallelism: Parallelism,
+    /// The most subtasks that it can ever run as.
+    pub max_parallelism: Parallelism,
+    /// What its resource requirements say, if they are known.
+    pub bounds: Option<Bounds>,
+}
+
+impl Vertex {
+    /// Can run as more than one subtask.
+    #[must_use]
+    pub fn is_data_parallel(&self) -> bool {
+        self.max_parallelism != Parallelism(1)
+    }
+}
+
+/// The parallelism that a vertex may have (`JobResourceRequirements`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// With fewer slots than this the job does not start. Sluice never raises it.
+    pub lower: Parallelism,
+    /// More slots than this are left idle.
+    pub upper: Parallelism,
 }
 
 /// Flink's `JobStatus`.
@@ -229,6 +328,17 @@ pub struct Checkpoints {
     pub last_completed: Option<Checkpoint>,
     /// How often the job went back to a checkpoint since it was submitted.
     pub restored: u64,
+    /// The one that it went back to last.
+    pub restored_from: Option<Checkpoint>,
+}
+
+/// How Flink rescaled the job last, by its own account (`/jobs/:id/rescales`, from 2.3 on).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rescale {
+    /// When it began: with the request, or with the slots that came.
+    pub started: Timestamp,
+    /// When the job had its new slots.
+    pub ended: Timestamp,
 }
 
 /// A completed checkpoint.
@@ -248,10 +358,15 @@ pub enum Operation {
     NotTriggered,
     /// Flink is at it.
     InProgress,
-    /// It completed.
+    /// The checkpoint completed.
     Completed {
         /// Flink's number for the checkpoint.
         checkpoint: u64,
+    },
+    /// The savepoint completed.
+    Stored {
+        /// Where it is.
+        location: String,
     },
     /// It failed. Flink reports this as `COMPLETED` with a cause.
     Failed {
@@ -270,16 +385,34 @@ pub struct Registered {
 }
 
 /// The owner of the TaskManagers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     /// How many are asked for.
     pub replicas: TaskManagers,
     /// How many run (processes alive, pods Ready). Running is not yet registered at Flink.
     pub ready: TaskManagers,
-    /// The members by name, where the owner lets Sluice choose among them.
+    /// The members by name that are not on their way out, where the owner tells them.
     pub members: Vec<Member>,
+    /// How the owner is told which members to stop.
+    pub choice: Choice,
+    /// The owner replaces its members (a rollout): which of them go is not Sluice's choice now.
+    pub replacing: bool,
     /// Another autoscaler that acts on the same owner, as `Kind/name`.
     pub other_autoscaler: Option<String>,
+}
+
+/// How the owner of the TaskManagers is told which of them to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// It chooses by itself.
+    #[default]
+    None,
+    /// By name, with the new number.
+    ByName,
+    /// It stops the members first that were marked before
+    /// (`controller.kubernetes.io/pod-deletion-cost`).
+    ByMark,
 }
 
 /// One TaskManager of the pool.
@@ -289,4 +422,8 @@ pub struct Member {
     pub id: String,
     /// When it was started.
     pub started_at: Timestamp,
+    /// It runs (a process that is alive, a pod that is Ready).
+    pub ready: bool,
+    /// It is marked to be stopped first.
+    pub marked: bool,
 }

@@ -16,6 +16,7 @@ pub struct PolicyOptions {
     pub slots_per_task_manager: Slots,
     pub min_task_managers: TaskManagers,
     pub max_task_managers: TaskManagers,
+    pub spare_task_managers: TaskManagers,
     pub settle: Duration,
     pub cooldown_up: Duration,
     pub cooldown_down: Duration,
@@ -23,6 +24,9 @@ pub struct PolicyOptions {
     pub staleness: Duration,
     pub slots_deadline: Duration,
     pub checkpoint_deadline: Duration,
+    pub checkpoint_deadline_up: Duration,
+    pub savepoint_before_change: bool,
+    pub savepoint_deadline: Duration,
     pub checkpoint_attempts: u32,
     pub max_pending_records: u64,
     pub restarts_per_hour: u32,
@@ -38,6 +42,7 @@ impl Default for PolicyOptions {
             slots_per_task_manager: Slots(1),
             min_task_managers: TaskManagers(1),
             max_task_managers: TaskManagers(32),
+            spare_task_managers: TaskManagers(0),
             settle: Duration::ZERO,
             cooldown_up: Duration::from_secs(30),
             cooldown_down: Duration::from_mins(1),
@@ -45,6 +50,9 @@ impl Default for PolicyOptions {
             staleness: Duration::from_secs(15),
             slots_deadline: Duration::from_mins(3),
             checkpoint_deadline: Duration::from_mins(1),
+            checkpoint_deadline_up: Duration::from_secs(10),
+            savepoint_before_change: false,
+            savepoint_deadline: Duration::from_mins(1),
             checkpoint_attempts: 3,
             max_pending_records: 100_000,
             restarts_per_hour: 12,
@@ -139,6 +147,11 @@ impl Policy {
     pub fn max_task_managers(&self) -> TaskManagers {
         self.0.max_task_managers
     }
+    /// Idle TaskManagers kept registered beyond what the parallelism needs (adaptive strategy).
+    #[must_use]
+    pub fn spare_task_managers(&self) -> TaskManagers {
+        self.0.spare_task_managers
+    }
     /// How long a wanted width must stand before it is acted on.
     #[must_use]
     pub fn settle(&self) -> Duration {
@@ -169,10 +182,26 @@ impl Policy {
     pub fn slots_deadline(&self) -> Duration {
         self.0.slots_deadline
     }
-    /// How long a checkpoint that a change waits for may take.
+    /// How long a checkpoint may take that must complete: before a job is narrowed, and to prove the
+    /// new width.
     #[must_use]
     pub fn checkpoint_deadline(&self) -> Duration {
         self.0.checkpoint_deadline
+    }
+    /// How long a growth waits for the checkpoint that spares it a replay, before it goes on without.
+    #[must_use]
+    pub fn checkpoint_deadline_up(&self) -> Duration {
+        self.0.checkpoint_deadline_up
+    }
+    /// Whether a change that restarts the job is preceded by a savepoint.
+    #[must_use]
+    pub fn savepoint_before_change(&self) -> bool {
+        self.0.savepoint_before_change
+    }
+    /// How long that savepoint may take.
+    #[must_use]
+    pub fn savepoint_deadline(&self) -> Duration {
+        self.0.savepoint_deadline
     }
     /// How many checkpoints a scale-down tries before it gives up.
     #[must_use]

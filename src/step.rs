@@ -1,22 +1,24 @@
 //! How a change is carried out: one step at a time, each derived anew from what is observed.
 //!
-//! The reactive strategy. Flink itself restarts the job whenever a TaskManager registers or goes,
-//! so a step is at most one call: on the way up, ask for more TaskManagers; on the way down, take a
-//! checkpoint first, because Flink replays everything since the last one, and stop all surplus
-//! TaskManagers at once. Either way a change has ended only when the job runs on what it was given
-//! and has completed a checkpoint there.
+//! A step is at most one call. Which one comes next is told by the strategy ([`reactive`],
+//! [`adaptive`]); what both share is here: the readings that must be there, savepoints and
+//! checkpoints, and the proof. Either way a change has ended only when the job runs on what it was
+//! given and, if it was restarted, has completed a checkpoint there.
 
-use std::{cmp::Reverse, time::Duration};
+mod adaptive;
+mod reactive;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Direction, Failure, Outcome},
-    decide::wanted_by_streams,
-    observation::{Flink, Job, JobState, Member, Observation, Operation, Pool},
+    change::{Change, Failure, Outcome, Strategy},
+    decide::{unknown, wanted_by_streams},
+    observation::{Bounds, Flink, Job, JobState, Observation, Operation, Pool},
     policy::Policy,
-    units::TaskManagers,
+    units::{Parallelism, TaskManagers},
 };
 
 /// The one next thing to do for a change.
@@ -25,12 +27,31 @@ use crate::{
 pub enum Step {
     /// Nothing now: look again.
     Wait(Waiting),
+    /// Ask Flink for a savepoint under [`Change::savepoint_trigger_id`].
+    TriggerSavepoint,
     /// Ask Flink for a checkpoint under [`Change::trigger_id`] of this attempt.
     TriggerCheckpoint {
         /// Counts the checkpoints of one change, from 1.
         attempt: u32,
         /// Counts those of the purpose at hand.
         tries: u32,
+    },
+    /// Ask Flink to run the job at another width.
+    SetRequirements {
+        /// The upper bound of its data-parallel vertices.
+        parallelism: Parallelism,
+        /// All vertices of the job, by id: Flink refuses a request that leaves one out.
+        bounds: BTreeMap<String, Bounds>,
+    },
+    /// Ask the owner of the TaskManagers to stop these first when it next stops any.
+    MarkIdle {
+        /// By name.
+        members: Vec<String>,
+    },
+    /// Take that back from those that are still there.
+    Unmark {
+        /// By name.
+        members: Vec<String>,
     },
     /// Ask the owner of the TaskManagers for this many.
     SetReplicas {
@@ -47,17 +68,25 @@ pub enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Waiting {
-    /// Flink or the owner of the TaskManagers cannot be read.
+    /// Something that must be known cannot be read.
     Readings,
+    /// TaskManagers that register.
+    TaskManagers,
+    /// A savepoint.
+    Savepoint,
     /// A checkpoint.
     Checkpoint,
-    /// TaskManagers that come or go, and the job on top of them.
+    /// The job, to run at the new width.
     Job,
+    /// Flink, to tell which TaskManagers are idle; or their owner, to be able to stop just these.
+    Idle,
+    /// The idle TaskManagers, to go.
+    Removal,
 }
 
 /// A completed checkpoint is waited for once; if the agent only comes to use it this much later
 /// (it was killed in between), another is taken, since all input since then would be replayed.
-const CHECKPOINT_FRESH: Duration = Duration::from_secs(10);
+const CHECKPOINT_FRESH: Duration = Duration::from_secs(5);
 
 /// The next step of `change`. Steps may be repeated: each asks for a state, not for a difference.
 #[must_use]
@@ -88,15 +117,9 @@ fn next_step_or_end(now: Timestamp, seen: &Observation, change: &Change, policy:
         return Err(Failure::JobOver);
     }
     let view = View { now, seen, change, policy, flink, pool, job };
-    if pool.replicas == change.to.task_managers {
-        return view.prove();
-    }
-    if change.replicas_set.is_some() {
-        return Err(Failure::Contested);
-    }
-    match change.direction {
-        Direction::Up => view.grow(),
-        Direction::Down => view.shrink(),
+    match change.strategy {
+        Strategy::Reactive => view.reactive(),
+        Strategy::Adaptive => view.adaptive(),
     }
 }
 
@@ -111,116 +134,112 @@ struct View<'a> {
     job: &'a Job,
 }
 
+/// What becomes of a change whose checkpoint or savepoint fails or takes too long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// It ends: nothing is narrowed, and nothing is called proven, without.
+    Must,
+    /// It goes on: a job that needs to be wider is not kept waiting.
+    BestEffort,
+}
+
 impl View<'_> {
-    fn grow(&self) -> Result<Step, Failure> {
-        let to = self.change.to.task_managers;
-        if self.pool.replicas > to {
-            return Err(Failure::Contested);
-        }
-        if self.now > self.change.target_since + self.policy.slots_deadline() {
-            return Err(Failure::ReplicasNotSet);
-        }
-        Ok(Step::SetReplicas { replicas: to, stop: Vec::new() })
+    fn job_runs(&self) -> bool {
+        self.job.state == JobState::Running && self.job.all_subtasks_run
     }
 
-    fn shrink(&self) -> Result<Step, Failure> {
-        let to = self.change.to.task_managers;
-        if self.pool.replicas < to {
-            return Err(Failure::Contested);
+    /// Waiting for a checkpoint took its time: what was known when the change began may not be any
+    /// more, and nothing is stopped on a guess.
+    fn may_still_narrow(&self) -> Result<(), Step> {
+        let other_autoscaler = self.pool.other_autoscaler.is_some();
+        if wanted_by_streams(self.now, self.seen, self.policy).is_err() || other_autoscaler {
+            return Err(Step::Wait(Waiting::Readings));
         }
-        if self.now > self.change.target_since + self.policy.slots_deadline() {
-            return Err(Failure::ReplicasNotSet);
-        }
-        if let Some(step) = self.checkpoint_since(self.change.started, Some(CHECKPOINT_FRESH))? {
-            return Ok(step);
-        }
-        // The checkpoint took its time: what was known when the change began may not be any more.
-        if wanted_by_streams(self.now, self.seen, self.policy).is_err() || self.pool.other_autoscaler.is_some() {
-            return Ok(Step::Wait(Waiting::Readings));
-        }
-        if self.job.state != JobState::Running || !self.job.all_subtasks_run {
-            return Ok(Step::Wait(Waiting::Job));
-        }
-        Ok(Step::SetReplicas { replicas: to, stop: self.victims() })
+        if self.job_runs() { Ok(()) } else { Err(Step::Wait(Waiting::Job)) }
     }
 
-    /// Members that are not registered do no work and go first. The others work alike in reactive
-    /// mode, so the newest go, as a ReplicaSet would choose.
-    fn victims(&self) -> Vec<String> {
-        let surplus = self.pool.replicas.0.saturating_sub(self.change.to.task_managers.0);
-        let mut members: Vec<_> = self.pool.members.iter().collect();
-        let registered = |member: &Member| self.flink.task_managers.iter().any(|known| known.id == member.id);
-        members.sort_by_key(|member| (registered(member), Reverse(member.started_at), Reverse(&member.id)));
-        members.iter().take(surplus as usize).map(|member| member.id.clone()).collect()
+    /// Everything that the decision was based on can still be read.
+    fn all_is_known(&self) -> bool {
+        unknown(self.now, self.seen, self.policy).is_none()
     }
 
-    /// The right number is asked for: wait until the job runs on it, then for one checkpoint there.
-    fn prove(&self) -> Result<Step, Failure> {
-        let Some(running) = self.change.running else {
-            let set = self.change.replicas_set.unwrap_or(self.change.started);
-            if self.now <= set + self.policy.slots_deadline() {
-                return Ok(Step::Wait(Waiting::Job));
-            }
-            let came = self.flink.registered();
-            let runs = came > TaskManagers(0) && self.job.runs_on(self.flink.slots());
-            return if runs && came < self.change.to.task_managers {
-                Ok(Step::End(Outcome::Limited { task_managers: came }))
-            } else {
-                Err(Failure::NotRunning)
-            };
+    /// What is still to do for the savepoint before the change; `None` if nothing is.
+    fn savepoint(&self, need: Need) -> Result<Option<Step>, Failure> {
+        if !self.policy.savepoint_before_change() {
+            return Ok(None);
+        }
+        let Some(savepoint) = &self.change.savepoint else {
+            return Ok(self.job_runs().then_some(Step::TriggerSavepoint));
         };
-        if self.job.checkpoints.is_none() {
-            // A job without checkpoints has nothing to show; but right after a restart Flink does not
-            // say whether it takes any.
-            let settled = self.now >= running + self.policy.staleness();
-            return Ok(if settled { Step::End(Outcome::Done) } else { Step::Wait(Waiting::Checkpoint) });
+        let too_late = self.now > savepoint.at + self.policy.savepoint_deadline();
+        let failed = savepoint.failed.clone().or_else(|| too_late.then(|| "it took too long".to_owned()));
+        match (&savepoint.location, failed, need) {
+            (Some(_), _, _) | (None, Some(_), Need::BestEffort) => Ok(None),
+            (None, Some(cause), Need::Must) => Err(Failure::SavepointFailed { cause }),
+            (None, None, _) if self.seen.savepoint == Some(Operation::NotTriggered) => Ok(Some(Step::TriggerSavepoint)),
+            (None, None, _) => Ok(Some(Step::Wait(Waiting::Savepoint))),
         }
-        Ok(self.checkpoint_since(running, None)?.unwrap_or(Step::End(Outcome::Done)))
     }
 
     /// What is still to do until a checkpoint that began at or after `since` has completed; `None`
-    /// when it has (not longer ago than `fresh`, where that matters).
-    fn checkpoint_since(&self, since: Timestamp, fresh: Option<Duration>) -> Result<Option<Step>, Failure> {
-        let asked = self.change.asked.filter(|asked| asked.at >= since);
-        if !self.flink.version.has_rest_checkpoints() {
-            return self.periodic_checkpoint_since(since);
-        }
-        let Some(asked) = asked else {
-            return Ok(Some(self.ask(1)));
+    /// when it has (not longer ago than `fresh`, where that matters), or when it is no longer waited
+    /// for.
+    fn checkpoint_since(&self, since: Timestamp, fresh: Option<Duration>, need: Need) -> Result<Option<Step>, Failure> {
+        let deadline = match need {
+            Need::Must => self.policy.checkpoint_deadline(),
+            Need::BestEffort => self.policy.checkpoint_deadline_up(),
         };
-        let again = self.ask(asked.tries + 1);
+        // A best effort is one attempt, and no longer than its deadline in all.
+        let give_up = |failure: Failure| if need == Need::Must { Err(failure) } else { Ok(None) };
+        if !self.flink.version.has_rest_checkpoints() {
+            let last = self.job.checkpoints.as_ref().and_then(|checkpoints| checkpoints.last_completed);
+            // The next periodic one has to do.
+            return if last.is_some_and(|checkpoint| checkpoint.triggered_at >= since) {
+                Ok(None)
+            } else if self.now > since + deadline {
+                give_up(Failure::CheckpointTimedOut)
+            } else {
+                Ok(Some(Step::Wait(Waiting::Checkpoint)))
+            };
+        }
+        let Some(asked) = self.change.asked.filter(|asked| asked.at >= since) else {
+            return Ok(Some(self.ask_for_checkpoint(1)));
+        };
+        let again = self.ask_for_checkpoint(asked.tries + 1);
         if let Some(completed) = asked.completed {
             let spoiled = fresh.is_some_and(|fresh| self.now > completed + fresh);
             return Ok(spoiled.then_some(again));
         }
-        let in_time = self.now <= asked.at + self.policy.checkpoint_deadline();
+        let in_time = self.now <= asked.at + deadline;
         match &self.seen.checkpoint {
             Some(Operation::Completed { .. }) => Ok(None),
-            Some(Operation::Failed { cause }) if asked.tries >= self.policy.checkpoint_attempts() => {
-                Err(Failure::CheckpointFailed { cause: cause.clone() })
+            Some(Operation::Failed { cause })
+                if need == Need::BestEffort || asked.tries >= self.policy.checkpoint_attempts() =>
+            {
+                give_up(Failure::CheckpointFailed { cause: cause.clone() })
             }
             Some(Operation::Failed { .. }) => Ok(Some(again)),
-            _ if !in_time => Err(Failure::CheckpointTimedOut),
+            _ if !in_time => give_up(Failure::CheckpointTimedOut),
             Some(Operation::NotTriggered) => {
                 Ok(Some(Step::TriggerCheckpoint { attempt: asked.attempt, tries: asked.tries }))
             }
-            Some(Operation::InProgress) | None => Ok(Some(Step::Wait(Waiting::Checkpoint))),
+            Some(Operation::InProgress | Operation::Stored { .. }) | None => Ok(Some(Step::Wait(Waiting::Checkpoint))),
         }
     }
 
-    fn ask(&self, tries: u32) -> Step {
+    fn ask_for_checkpoint(&self, tries: u32) -> Step {
         Step::TriggerCheckpoint { attempt: self.change.asked.map_or(1, |asked| asked.attempt + 1), tries }
     }
 
-    /// Flink before 1.17 cannot be asked for a checkpoint: the next periodic one has to do.
-    fn periodic_checkpoint_since(&self, since: Timestamp) -> Result<Option<Step>, Failure> {
-        let last = self.job.checkpoints.as_ref().and_then(|checkpoints| checkpoints.last_completed);
-        if last.is_some_and(|checkpoint| checkpoint.triggered_at >= since) {
-            return Ok(None);
+    /// The job runs at its new width since `running`: what is still to do until it has completed a
+    /// checkpoint there; `None` when it has.
+    fn proof(&self, running: Timestamp) -> Result<Option<Step>, Failure> {
+        if self.job.checkpoints.is_none() {
+            // A job without checkpoints has nothing to show; but right after a restart Flink does not
+            // say whether it takes any.
+            let settled = self.now >= running + self.policy.staleness();
+            return Ok((!settled).then_some(Step::Wait(Waiting::Checkpoint)));
         }
-        if self.now > since + self.policy.checkpoint_deadline() {
-            return Err(Failure::CheckpointTimedOut);
-        }
-        Ok(Some(Step::Wait(Waiting::Checkpoint)))
+        self.checkpoint_since(running, None, Need::Must)
     }
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    change::{Asked, Ended, Failure, Outcome},
+    change::{Asked, Ended, Failure, Outcome, Requirements, Savepoint, Strategy},
     decide::decide,
     decision::{Decision, Hold},
     memory::Memory,
@@ -49,15 +49,33 @@ pub fn turn(now: Timestamp, seen: &Observation, memory: &mut Memory, policy: &Po
             }
             None
         }
-        Step::SetReplicas { replicas, .. } => {
+        Step::TriggerSavepoint => {
+            change.savepoint.get_or_insert(Savepoint { at: now, location: None, failed: None });
+            None
+        }
+        Step::SetRequirements { parallelism, .. } => {
+            let asked = Requirements { parallelism: *parallelism, at: now, seen: None };
+            if change.requirements.is_none_or(|known| known.parallelism != asked.parallelism) {
+                change.requirements = Some(asked);
+            }
+            None
+        }
+        Step::MarkIdle { members } => {
+            change.stopped.clone_from(members);
+            None
+        }
+        Step::SetReplicas { replicas, stop } => {
             memory.asked_for = Some(*replicas);
+            if change.strategy == Strategy::Adaptive && !stop.is_empty() {
+                change.stopped.clone_from(stop);
+            }
             None
         }
         Step::End(outcome) => {
             memory.end(now, outcome.clone(), seen, policy);
             memory.last.clone()
         }
-        Step::Wait(_) => None,
+        Step::Unmark { .. } | Step::Wait(_) => None,
     };
     Turn { decision, step: Some(step), ended }
 }

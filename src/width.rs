@@ -72,7 +72,8 @@ impl Wanted {
             parallelism = max_parallelism;
             limit = Some(Limit::MaxParallelism);
         }
-        let mut task_managers = TaskManagers::holding(parallelism, slots);
+        let busy = TaskManagers::holding(parallelism, slots);
+        let mut task_managers = TaskManagers(busy.0.saturating_add(policy.spare_task_managers().0));
         if task_managers < policy.min_task_managers() {
             task_managers = policy.min_task_managers();
             limit = Some(Limit::Min);

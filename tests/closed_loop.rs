@@ -7,7 +7,7 @@ mod simulation;
 
 use proptest::prelude::*;
 use simulation::{Agent, World};
-use sluice_core::{FlinkVersion, Outcome, PolicyOptions, Step};
+use sluice_core::{Choice, FlinkVersion, Outcome, PolicyOptions, Scheduler, Step, TaskManagers};
 
 fn agent() -> Agent {
     Agent::new(PolicyOptions::default())
@@ -32,7 +32,7 @@ fn a_split_is_followed_at_once_with_one_patch_and_one_restart() {
     assert_eq!((world.parallelism(), world.restarts), (4, 1));
     assert_eq!(agent.last_reason(), "in_step");
     assert_eq!(agent.memory.last.as_ref().unwrap().outcome, Outcome::Done);
-    assert_eq!(agent.memory.last.as_ref().unwrap().restarts, Some(1));
+    assert_eq!(agent.memory.last.as_ref().unwrap().cost.restarts, Some(1));
 }
 
 #[test]
@@ -303,6 +303,7 @@ enum Event {
     CheckpointsFail(bool),
     Pending(Option<u64>),
     Person(u32),
+    PersonsRequirements(u32),
     AgentRestarts,
     JobReplaced,
 }
@@ -316,6 +317,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::CheckpointsFail),
         1 => proptest::option::of(0_u64..300_000).prop_map(Event::Pending),
         1 => (0_u32..9).prop_map(Event::Person),
+        1 => (1_u32..9).prop_map(Event::PersonsRequirements),
         2 => Just(Event::AgentRestarts),
         1 => Just(Event::JobReplaced),
     ]
@@ -331,10 +333,17 @@ proptest! {
         events in proptest::collection::vec((event(), 1_u64..90), 1..25),
         apart in 0_u64..4,
         end in 1_u32..9,
+        version in proptest::sample::select(vec![FlinkVersion(1, 18), FlinkVersion(1, 20), FlinkVersion(2, 3)]),
+        scheduler in proptest::sample::select(vec![Scheduler::Reactive, Scheduler::Adaptive]),
+        choice in proptest::sample::select(vec![Choice::ByName, Choice::ByMark]),
+        spares in 0_u32..3,
+        savepoint_before_change in any::<bool>(),
     ) {
-        let mut world = World::new(2, 2);
-        world.pace.apart = apart;
-        let mut agent = agent();
+        let spares = if scheduler == Scheduler::Adaptive { spares } else { 0 };
+        let spare_task_managers = TaskManagers(spares);
+        let mut world = World::with(2, 2, version, scheduler);
+        (world.pace.apart, world.choice) = (apart, choice);
+        let mut agent = Agent::new(PolicyOptions { spare_task_managers, savepoint_before_change, ..PolicyOptions::default() });
         for (event, seconds) in events {
             match event {
                 Event::Segments(segments) => world.segments = segments,
@@ -344,6 +353,7 @@ proptest! {
                 Event::CheckpointsFail(fail) => world.faults.checkpoints_fail = fail,
                 Event::Pending(pending) => world.pending = pending,
                 Event::Person(replicas) => world.set_replicas(replicas, &[]),
+                Event::PersonsRequirements(upper_bound) => world.set_requirements(upper_bound),
                 Event::AgentRestarts => agent.restart(),
                 Event::JobReplaced => world.replace_job(),
             }
@@ -354,7 +364,7 @@ proptest! {
         world.segments = end;
         // Long enough for every expiry: a contest, a capacity, an hour's restart budget.
         agent.run(&mut world, 5000);
-        prop_assert_eq!((world.replicas(), world.parallelism()), (end, end), "{}", agent.turns.last().unwrap().decision);
+        prop_assert_eq!((world.replicas(), world.parallelism()), (end + spares, end), "{}", agent.turns.last().unwrap().decision);
         prop_assert_eq!(agent.last_reason(), "in_step");
     }
 }

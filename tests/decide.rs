@@ -32,16 +32,22 @@ fn seen(segments: u32, n: u32) -> Observation {
         running_since: Some(at(0)),
         parallelism: Parallelism(n),
         max_parallelism: Parallelism(128),
+        stopped: None,
+        whole_since: None,
         all_subtasks_run: true,
+        vertices: Vec::new(),
+        busy: None,
+        rescale: None,
         checkpoints: Some(Checkpoints {
             last_completed: Some(Checkpoint { id: 9, triggered_at: at(NOW - 5) }),
             restored: 0,
+            restored_from: None,
         }),
         pending_records: Some(0),
     };
     let task_managers = (0..n).map(|i| Registered { id: format!("tm-{i}"), slots: Slots(1) }).collect();
     let flink = Flink { version: FlinkVersion(1, 20), scheduler: Scheduler::Reactive, jobs: vec![job], task_managers };
-    let pool = Pool { replicas: TaskManagers(n), ready: TaskManagers(n), members: Vec::new(), other_autoscaler: None };
+    let pool = Pool { replicas: TaskManagers(n), ready: TaskManagers(n), ..Pool::default() };
     Observation {
         streams: vec![stream("reads", segments)],
         flink: Some(Reading { at: at(NOW), value: flink }),

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use sluice_core::{Change, Decision, Memory, Policy, Step, Turn, decide, turn};
+use sluice_core::{Change, Decision, Memory, Observation, Policy, Step, Turn, decide, turn};
 
 use crate::{
     act, clock,
@@ -42,6 +42,8 @@ pub struct ControlLoop {
     pub poll: Duration,
     /// Carry nothing out.
     pub dry_run: bool,
+    /// When the last look was.
+    pub looked_at: Option<std::time::Instant>,
     /// When each trouble was logged last.
     pub logged: HashMap<(&'static str, &'static str), Timestamp>,
 }
@@ -67,6 +69,8 @@ impl ControlLoop {
             self.observer.look(&self.peers, self.memory.change.as_ref()).await;
         self.metrics.looked(took);
         let now = clock::now();
+        self.count_the_idle(&observation);
+        let had_recovered = self.has_recovered();
         let Turn { decision, step, ended } = if self.dry_run {
             self.memory.note(now, &observation, &self.policy);
             // Whoever changes the TaskManagers beside a dry run has every right to.
@@ -82,6 +86,9 @@ impl ControlLoop {
         status.dry_run = self.dry_run;
         self.shared.set_status(status);
 
+        if let Some(last) = self.memory.last.as_ref().filter(|_| !had_recovered && ended.is_none()) {
+            self.metrics.recovered(last);
+        }
         if let Some(ended) = &ended {
             self.metrics.ended(ended);
             self.shared.ended(ended);
@@ -98,6 +105,18 @@ impl ControlLoop {
         self.tell_troubles(now, troubles);
     }
 
+    fn has_recovered(&self) -> bool {
+        self.memory.last.as_ref().is_some_and(|last| last.recovered.is_some())
+    }
+
+    fn count_the_idle(&mut self, seen: &Observation) {
+        let now = clock::instant();
+        let elapsed = self.looked_at.replace(now).map_or(Duration::ZERO, |last| now.duration_since(last));
+        if let Some(idle) = seen.flink.as_ref().and_then(|flink| flink.value.idle()) {
+            self.metrics.idled(idle, elapsed);
+        }
+    }
+
     async fn carry_out(&self, step: &Step, change: &Change) -> Result<(), Trouble> {
         let Some(action) = act::action(step) else { return Ok(()) };
         let done = act::carry_out(step, change, &self.peers).await;
@@ -106,7 +125,14 @@ impl ControlLoop {
             (Ok(()), Step::SetReplicas { replicas, stop }) => {
                 tracing::info!(change = change.id, %replicas, ?stop, "asked for {replicas} TaskManagers");
             }
-            (Ok(()), _) => tracing::info!(change = change.id, action, "asked Flink for a checkpoint"),
+            (Ok(()), Step::SetRequirements { parallelism, .. }) => {
+                tracing::info!(change = change.id, %parallelism, "asked Flink to run the job at parallelism {parallelism}");
+            }
+            (Ok(()), Step::MarkIdle { members } | Step::Unmark { members }) => {
+                tracing::info!(change = change.id, action, ?members, "told which TaskManagers are idle");
+            }
+            (Ok(()), Step::TriggerSavepoint) => tracing::info!(change = change.id, "asked Flink for a savepoint"),
+            (Ok(()), _) => tracing::info!(change = change.id, "asked Flink for a checkpoint"),
             (Err(_), _) => {}
         }
         done

@@ -16,12 +16,13 @@ mod settings;
 mod tests;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use sluice_core::{Flink, FlinkVersion, Job, Operation, Parallelism, Scheduler};
+use jiff::Timestamp;
+use sluice_core::{Bounds, Flink, FlinkVersion, Job, Operation, Parallelism, Rescale, Scheduler};
 use tokio::time::Instant;
 
 pub use self::{
@@ -69,6 +70,8 @@ struct LearnedOfJob {
     freshness: Freshness,
     /// While a job waits for slots some versions do not tell it.
     max_parallelism: Option<Parallelism>,
+    /// Seen in passing, while the job restarted.
+    stopped: Option<Timestamp>,
     pending: Pending,
 }
 
@@ -78,16 +81,17 @@ impl Client {
         Ok(Self { rest: Rest::new(options)?, learned: Mutex::default() })
     }
 
-    /// One look at the cluster: all of it, or an error.
-    pub async fn observe(&self) -> Result<Flink, FlinkError> {
-        let looked = self.look().await;
+    /// One look at the cluster: all of it, or an error. While a change is in flight also what tells
+    /// how it goes.
+    pub async fn observe(&self, change_in_flight: bool) -> Result<Flink, FlinkError> {
+        let looked = self.look(change_in_flight).await;
         if looked.is_err() {
             self.learned(|learned| learned.cluster = None);
         }
         looked
     }
 
-    async fn look(&self) -> Result<Flink, FlinkError> {
+    async fn look(&self, change_in_flight: bool) -> Result<Flink, FlinkError> {
         let (cluster, overview, task_managers) = tokio::try_join!(
             self.cluster(),
             self.rest.get::<replies::Jobs>(&["jobs", "overview"]),
@@ -105,7 +109,55 @@ impl Client {
         for job in current {
             jobs.extend(self.job(job, cached_for).await?);
         }
-        Ok(Flink { version, scheduler, jobs, task_managers: task_managers.registered() })
+        let mut flink = Flink { version, scheduler, jobs, task_managers: task_managers.registered() };
+        if scheduler == Scheduler::Adaptive && version.has_resource_requirements() {
+            self.widths(&mut flink).await?;
+        }
+        if change_in_flight && version.tells_its_rescales() {
+            for job in &mut flink.jobs {
+                job.rescale = self.rescale(&job.id).await;
+            }
+        }
+        Ok(flink)
+    }
+
+    /// What may be asked of the job, and which TaskManagers it leaves idle where there can be any.
+    async fn widths(&self, flink: &mut Flink) -> Result<(), FlinkError> {
+        let slots = flink.slots().0;
+        for job in &mut flink.jobs {
+            // A job that is just being set up has none to show.
+            match self.rest.find::<replies::Requirements>(&["jobs", &job.id, "resource-requirements"]).await {
+                Ok(Some(requirements)) => requirements.tell(&mut job.vertices),
+                Ok(None) | Err(FlinkError::Status { status: 500, .. }) => {}
+                Err(error) => return Err(error),
+            }
+            if job.all_subtasks_run && job.parallelism.0 < slots {
+                job.busy = self.busy(job).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The TaskManagers that run a subtask; `None` unless every answer agrees with the details.
+    async fn busy(&self, job: &Job) -> Result<Option<Vec<String>>, FlinkError> {
+        let mut busy = Vec::new();
+        for vertex in &job.vertices {
+            let path = ["jobs", &job.id, "vertices", &vertex.id, "taskmanagers"];
+            let placed = self.rest.find::<replies::TaskManagersOfVertex>(&path).await?;
+            let Some(mut of_vertex) = placed.and_then(|placed| placed.busy(vertex.parallelism)) else {
+                return Ok(None);
+            };
+            busy.append(&mut of_vertex);
+        }
+        busy.sort_unstable();
+        busy.dedup();
+        Ok(Some(busy))
+    }
+
+    /// Worth less than the rest of a look, so nothing that goes wrong here fails it.
+    async fn rescale(&self, job: &str) -> Option<Rescale> {
+        let rescales = self.rest.find::<replies::Rescales>(&["jobs", job, "rescales", "overview"]).await;
+        rescales.ok().flatten().and_then(|rescales| rescales.last())
     }
 
     async fn cluster(&self) -> Result<Cluster, FlinkError> {
@@ -144,6 +196,13 @@ impl Client {
             } else {
                 known.max_parallelism = Some(job.max_parallelism);
             }
+            if job.stopped.is_some() {
+                known.stopped = job.stopped;
+            }
+            // One that was too short to be seen began before the checkpoint was restored.
+            let restored_at = statistics.as_ref().and_then(replies::CheckpointStatistics::restored_at);
+            job.stopped = known.stopped.filter(|stopped| restored_at.is_none_or(|at| was_for(*stopped, at)));
+            job.stopped = job.stopped.or(restored_at);
         });
         let has_settled = job.all_subtasks_run && details.running_for().is_some_and(|running| running > cached_for);
         job.checkpoints = statistics.and_then(|statistics| statistics.checkpoints(has_settled));
@@ -181,6 +240,23 @@ impl Client {
         pending.records()
     }
 
+    /// Asks for other resource requirements: all vertices of the job must be in it.
+    pub async fn set_requirements(&self, job: &str, bounds: &BTreeMap<String, Bounds>) -> Result<(), FlinkError> {
+        self.rest.put(&["jobs", job, "resource-requirements"], &replies::Requirements::from(bounds)).await
+    }
+
+    /// Asks for a savepoint, into Flink's own folder for them if none is given. As with a checkpoint,
+    /// a repeated `trigger_id` starts nothing new.
+    pub async fn trigger_savepoint(&self, job: &str, trigger_id: &str, into: Option<&str>) -> Result<(), FlinkError> {
+        let body = replies::TriggerSavepoint { trigger_id, cancel_job: false, target_directory: into };
+        self.rest.post(&["jobs", job, "savepoints"], &body).await
+    }
+
+    /// How the savepoint that was asked for stands.
+    pub async fn savepoint(&self, job: &str, trigger_id: &str) -> Result<Operation, FlinkError> {
+        self.operation(&["jobs", job, "savepoints", trigger_id]).await
+    }
+
     /// Asks for a checkpoint. `trigger_id` is 32 hexadecimal digits; a repeated one starts nothing
     /// new. That this returns says nothing about the checkpoint: ask [`Self::checkpoint`].
     pub async fn trigger_checkpoint(&self, job: &str, trigger_id: &str) -> Result<(), FlinkError> {
@@ -189,16 +265,25 @@ impl Client {
 
     /// How the checkpoint that was asked for stands.
     pub async fn checkpoint(&self, job: &str, trigger_id: &str) -> Result<Operation, FlinkError> {
-        let path = ["jobs", job, "checkpoints", trigger_id];
-        let Some(reply) = self.rest.find::<replies::Triggered>(&path).await? else {
+        self.operation(&["jobs", job, "checkpoints", trigger_id]).await
+    }
+
+    async fn operation(&self, path: &[&str]) -> Result<Operation, FlinkError> {
+        let Some(reply) = self.rest.find::<replies::Triggered>(path).await? else {
             return Ok(Operation::NotTriggered);
         };
         reply.operation().ok_or_else(|| {
-            self.rest.bad_answer(&path.join("/"), "a completed checkpoint has neither a number nor a cause of failure")
+            self.rest.bad_answer(&path.join("/"), "it is complete, with neither a result nor a cause of failure")
         })
     }
 
     fn learned<T>(&self, with: impl FnOnce(&mut Learned) -> T) -> T {
         with(&mut self.learned.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Whether a stop that was seen led to the restore at `restored_at`, and not to an earlier one.
+fn was_for(stopped: Timestamp, restored_at: Timestamp) -> bool {
+    const LONGEST: Duration = Duration::from_mins(2);
+    stopped <= restored_at && restored_at <= stopped + LONGEST
 }

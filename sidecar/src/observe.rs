@@ -4,12 +4,12 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use futures_util::future::join_all;
-use sluice_core::{Change, Flink, Observation, PolicyError, Reading, Stream, StreamName};
+use sluice_core::{Change, Flink, Observation, Operation, PolicyError, Reading, Scheduler, Stream, StreamName};
 
 use crate::{
     args::Settings,
     clock,
-    flink::{self, FlinkOptions},
+    flink::{self, FlinkError, FlinkOptions},
     pravega::{self, ControllerOptions, Credentials},
     task_managers::{Deployment, DeploymentOptions, Owner, OwnerError, ProcessPool, ProcessPoolOptions},
 };
@@ -22,6 +22,8 @@ pub struct Peers {
     pub flink: flink::Client,
     /// The owner of the TaskManagers.
     pub owner: Owner,
+    /// Where savepoints go; Flink's own folder for them if not given.
+    pub savepoint_dir: Option<String>,
 }
 
 /// A configuration that cannot be acted on; one line that names the flag. Not a peer that is away.
@@ -64,7 +66,8 @@ impl Peers {
         })?;
         let client =
             flink::Client::new(&FlinkOptions { url: flink.flink_url.clone(), timeout: flink.request_timeout })?;
-        Ok(Self { controller, flink: client, owner: owner(settings, access).await? })
+        let owner = owner(settings, access).await?;
+        Ok(Self { controller, flink: client, owner, savepoint_dir: settings.policy.savepoint_dir.clone() })
     }
 }
 
@@ -172,11 +175,15 @@ impl Observer {
         let begun = clock::instant();
         let mut troubles = Vec::new();
         let shapes = self.last.streams.iter().map(|stream| stamped(peers.controller.shape(&stream.name)));
-        let (shapes, flink, pool, checkpoint) = tokio::join!(
+        // In reactive mode it does not matter which TaskManagers go.
+        let last = self.last.flink.as_ref().map(|flink| flink.value.scheduler);
+        let by_name = last == Some(Scheduler::Adaptive);
+        let (shapes, flink, pool, checkpoint, savepoint) = tokio::join!(
             join_all(shapes),
-            Box::pin(stamped(peers.flink.observe())),
-            Box::pin(stamped(peers.owner.observe())),
+            Box::pin(stamped(peers.flink.observe(change.is_some()))),
+            Box::pin(stamped(peers.owner.observe(by_name))),
             checkpoint(&peers.flink, change),
+            savepoint(&peers.flink, change),
         );
         for (stream, shape) in self.last.streams.iter_mut().zip(shapes) {
             keep(&mut stream.shape, shape.map_err(|e| Trouble::new("pravega", e.kind(), &e)), &mut troubles);
@@ -186,14 +193,15 @@ impl Observer {
         keep(&mut self.last.flink, flink, &mut troubles);
         let pool = pool.map_err(|e| Trouble::new("task_managers", e.kind(), &e));
         keep(&mut self.last.pool, pool, &mut troubles);
-        self.last.checkpoint = match checkpoint {
-            Some(Ok(operation)) => Some(operation),
-            Some(Err(error)) => {
+        let mut operation = |asked: Option<Result<Operation, FlinkError>>| match asked? {
+            Ok(operation) => Some(operation),
+            Err(error) => {
                 troubles.push(Trouble::new("flink", error.kind(), &error));
                 None
             }
-            None => None,
         };
+        self.last.checkpoint = operation(checkpoint);
+        self.last.savepoint = operation(savepoint);
         Look { observation: self.last.clone(), troubles, took: begun.elapsed() }
     }
 
@@ -216,13 +224,15 @@ async fn stamped<T, E>(answer: impl Future<Output = Result<T, E>>) -> Result<Rea
     answer.await.map(|value| Reading { at: clock::now(), value })
 }
 
-async fn checkpoint(
-    flink: &flink::Client,
-    change: Option<&Change>,
-) -> Option<Result<sluice_core::Operation, flink::FlinkError>> {
+async fn checkpoint(flink: &flink::Client, change: Option<&Change>) -> Option<Result<Operation, FlinkError>> {
     let change = change?;
-    let asked = change.asked.filter(|asked| asked.completed.is_none())?;
-    Some(flink.checkpoint(&change.job, &change.trigger_id(asked.attempt)).await)
+    let attempt = change.awaits_checkpoint()?;
+    Some(flink.checkpoint(&change.job, &change.trigger_id(attempt)).await)
+}
+
+async fn savepoint(flink: &flink::Client, change: Option<&Change>) -> Option<Result<Operation, FlinkError>> {
+    let change = change.filter(|change| change.awaits_savepoint())?;
+    Some(flink.savepoint(&change.job, &change.savepoint_trigger_id()).await)
 }
 
 fn keep<T>(place: &mut Option<Reading<T>>, answer: Result<Reading<T>, Trouble>, troubles: &mut Vec<Trouble>) {

@@ -76,6 +76,7 @@ async fn control_loop(args: &RunArgs, shared: &Shared, metrics: &Arc<Metrics>) -
         metrics: metrics.clone(),
         poll: args.poll.max(Duration::from_millis(50)),
         dry_run: args.dry_run,
+        looked_at: None,
         logged: HashMap::new(),
     })
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sluice_core::{History, Memory};
 use thiserror::Error;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Saved {

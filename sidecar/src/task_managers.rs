@@ -20,12 +20,23 @@ pub enum Owner {
 }
 
 impl Owner {
-    /// How many TaskManagers are asked for, and which of them run. The caller stamps the time.
-    pub async fn observe(&self) -> Result<Pool, OwnerError> {
+    /// How many TaskManagers are asked for, and which of them run: by name if that matters. The
+    /// caller stamps the time.
+    pub async fn observe(&self, by_name: bool) -> Result<Pool, OwnerError> {
         Ok(match self {
             Self::Processes(pool) => pool.observe().await?,
-            Self::Deployment(deployment) => deployment.observe().await?,
+            Self::Deployment(deployment) => deployment.observe(by_name).await?,
         })
+    }
+
+    /// Has these TaskManagers stopped before all others when the number is next lowered, or takes
+    /// that back. A process pool is told with the number itself.
+    pub async fn mark(&self, members: &[String], marked: bool) -> Result<(), OwnerError> {
+        match self {
+            Self::Processes(_) => {}
+            Self::Deployment(deployment) => deployment.mark(members, marked).await?,
+        }
+        Ok(())
     }
 
     /// Asks for `replicas` TaskManagers; if that is fewer than now, those named in `stop` go first

@@ -99,7 +99,12 @@ fn everything_known() -> Status {
         running_since: Some(at),
         parallelism: Parallelism(1),
         max_parallelism: Parallelism(128),
+        stopped: None,
+        whole_since: None,
         all_subtasks_run: true,
+        vertices: Vec::new(),
+        busy: None,
+        rescale: None,
         checkpoints: None,
         pending_records: None,
     };
@@ -109,7 +114,7 @@ fn everything_known() -> Status {
         jobs: vec![job],
         task_managers: Vec::new(),
     };
-    let pool = Pool { replicas: TaskManagers(1), ready: TaskManagers(1), members: Vec::new(), other_autoscaler: None };
+    let pool = Pool { replicas: TaskManagers(1), ready: TaskManagers(1), ..Pool::default() };
     let shape = StreamShape { segments: Segments(1), epoch: 0 };
     let name = StreamName { scope: "dna".into(), stream: "reads".into() };
     let seen = Observation {

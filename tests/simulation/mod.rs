@@ -1,14 +1,20 @@
-//! A world in which time is a number: a stream, a Flink cluster in reactive mode and a pool of
-//! TaskManagers, as measured on the real ones (1.20: a restart for each TaskManager that arrives
-//! apart, REST answers up to 3 s old, checkpoints that complete or fail later).
+//! A world in which time is a number: a stream, a Flink cluster and a pool of TaskManagers, as
+//! measured on the real ones.
+//!
+//! Flink before 2.0 restarts a job at once when slots come or its requirements change, so once for
+//! each TaskManager that arrives apart in reactive mode; from 2.0 on it waits until the slots have
+//! been stable for a while and a checkpoint completes. A TaskManager that goes restarts the job if a
+//! subtask ran on it. REST answers are up to 3 s old; checkpoints complete or fail later.
+
+#![allow(dead_code, reason = "each test uses the part of the world that it needs")]
 
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use sluice_core::{
-    Checkpoint, Checkpoints, Flink, FlinkVersion, Job, JobState, Member, Memory, Observation, Operation, Parallelism,
-    Policy, PolicyOptions, Pool, Reading, Registered, Scheduler, Segments, Slots, Step, Stream, StreamName,
-    StreamShape, TaskManagers, Turn, invariants, turn,
+    Bounds, Checkpoint, Checkpoints, Choice, Flink, FlinkVersion, Job, JobState, Member, Memory, Observation,
+    Operation, Parallelism, Policy, PolicyOptions, Pool, Reading, Registered, Scheduler, Segments, Slots, Step, Stream,
+    StreamName, StreamShape, TaskManagers, Turn, Vertex, invariants, turn,
 };
 
 /// How long the world's things take, in seconds.
@@ -21,11 +27,13 @@ pub struct Pace {
     pub checkpoint: u64,
     /// Flink's `web.refresh-interval`.
     pub rest_cache: u64,
+    /// From 2.0 on: how long the slots must not have changed.
+    pub stabilization: u64,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { start: 8, apart: 0, restart: 2, checkpoint: 1, rest_cache: 3 }
+        Self { start: 8, apart: 0, restart: 2, checkpoint: 1, rest_cache: 3, stabilization: 1 }
     }
 }
 
@@ -37,7 +45,10 @@ pub struct Faults {
     pub flink_away: bool,
     pub pool_away: bool,
     pub checkpoints_fail: bool,
+    pub savepoints_fail: bool,
     pub job_gone: bool,
+    /// The owner stops whichever it likes.
+    pub ignores_marks: bool,
     /// TaskManagers beyond this number never come.
     pub capacity: Option<u32>,
 }
@@ -47,6 +58,7 @@ struct TaskManager {
     id: String,
     started: u64,
     registers: u64,
+    marked: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -56,18 +68,34 @@ pub struct World {
     pub pace: Pace,
     pub faults: Faults,
     pub version: FlinkVersion,
+    pub scheduler: Scheduler,
+    pub choice: Choice,
     pub pending: Option<u64>,
     pub restarts: u64,
     pub checkpoints_triggered: u64,
+    pub savepoints_triggered: u64,
+    pub requirements_set: u64,
     /// Seconds between a restart and the last completed checkpoint before it.
     pub replayed: Vec<u64>,
     pool: Vec<TaskManager>,
     started_ever: u64,
     job_id: String,
+    upper_bound: u32,
     parallelism: u32,
+    /// The TaskManagers that hold a subtask.
+    busy: Vec<String>,
+    /// Turns with each start: which slots Flink takes is arbitrary.
+    assignments: usize,
     running_since: Option<u64>,
+    stopped: Option<u64>,
     restart_until: Option<u64>,
+    /// From 2.0 on: since when another width could be had, and whether a checkpoint has released it.
+    rescale_since: Option<u64>,
+    released: bool,
+    slots_changed: u64,
+    last_slots: u32,
     last_checkpoint: Option<(u64, u64)>,
+    restored_from: Option<(u64, u64)>,
     next_checkpoint: u64,
     operations: BTreeMap<String, (u64, bool)>,
     cached_job: Option<(u64, Job)>,
@@ -78,25 +106,47 @@ pub struct World {
 
 const PERIODIC_CHECKPOINT: u64 = 30;
 
+/// From 2.0 on Flink rescales without a checkpoint after three intervals.
+const MAX_DELAY: u64 = 3 * PERIODIC_CHECKPOINT;
+
 impl World {
+    /// Flink 1.20 in reactive mode.
     pub fn new(segments: u32, task_managers: u32) -> Self {
+        Self::with(segments, task_managers, FlinkVersion(1, 20), Scheduler::Reactive)
+    }
+
+    /// A job that starts as wide as there are TaskManagers.
+    pub fn with(segments: u32, task_managers: u32, version: FlinkVersion, scheduler: Scheduler) -> Self {
         let mut world = Self {
             second: 1_000_000,
             segments,
             pace: Pace::default(),
             faults: Faults::default(),
-            version: FlinkVersion(1, 20),
+            version,
+            scheduler,
+            choice: Choice::ByName,
             pending: Some(0),
             restarts: 0,
             checkpoints_triggered: 0,
+            savepoints_triggered: 0,
+            requirements_set: 0,
             replayed: Vec::new(),
             pool: Vec::new(),
             started_ever: 0,
             job_id: "a".repeat(32),
+            upper_bound: task_managers.max(1),
             parallelism: 0,
+            busy: Vec::new(),
+            assignments: 0,
             running_since: None,
+            stopped: None,
             restart_until: None,
+            rescale_since: None,
+            released: false,
+            slots_changed: 0,
+            last_slots: 0,
             last_checkpoint: None,
+            restored_from: None,
             next_checkpoint: 0,
             operations: BTreeMap::new(),
             cached_job: None,
@@ -127,12 +177,27 @@ impl World {
         self.running_since.is_some()
     }
 
+    pub fn upper_bound(&self) -> u32 {
+        self.upper_bound
+    }
+
+    pub fn marked(&self) -> usize {
+        self.pool.iter().filter(|tm| tm.marked).count()
+    }
+
     /// A JobManager without HA comes back: a new job that knows nothing.
     pub fn replace_job(&mut self) {
         self.job_id = format!("{:032x}", self.second);
+        self.upper_bound = 1;
         self.last_checkpoint = None;
         self.operations.clear();
         self.cached_job = None;
+    }
+
+    /// Somebody sends Flink other requirements.
+    pub fn set_requirements(&mut self, upper_bound: u32) {
+        self.upper_bound = upper_bound;
+        self.requirements_set += 1;
     }
 
     /// After the clock was set back: what the world itself has planned goes on.
@@ -147,13 +212,18 @@ impl World {
     }
 
     pub fn set_replicas(&mut self, replicas: u32, stop: &[String]) {
-        self.pool.retain(|tm| !stop.contains(&tm.id));
+        match self.choice {
+            Choice::ByMark if !self.faults.ignores_marks => self.pool.sort_by_key(|tm| tm.marked),
+            Choice::ByName => self.pool.sort_by_key(|tm| stop.contains(&tm.id)),
+            _ => {}
+        }
         self.pool.truncate(replicas as usize);
         let mut position = 0;
         while self.pool.len() < replicas as usize {
             self.started_ever += 1;
             let registers = self.second + self.pace.start + position * self.pace.apart;
-            self.pool.push(TaskManager { id: format!("tm-{}", self.started_ever), started: self.second, registers });
+            let id = format!("tm-{}", self.started_ever);
+            self.pool.push(TaskManager { id, started: self.second, registers, marked: false });
             position += 1;
         }
     }
@@ -171,18 +241,29 @@ impl World {
     }
 
     fn tick(&mut self) {
-        let slots = u32::try_from(self.registered().len()).unwrap();
-        if slots != self.parallelism {
-            if self.parallelism > 0 && self.restart_until.is_none() {
-                self.restarts += 1;
-                self.replayed.push(self.second - self.last_checkpoint.map_or(0, |c| c.1));
-            }
-            self.parallelism = slots;
-            self.running_since = None;
-            self.restart_until = Some(self.second + self.pace.restart);
+        let registered: Vec<_> = self.registered().iter().map(|tm| tm.id.clone()).collect();
+        let slots = u32::try_from(registered.len()).unwrap();
+        if slots != self.last_slots {
+            (self.last_slots, self.slots_changed) = (slots, self.second);
+        }
+        let target = match self.scheduler {
+            Scheduler::Adaptive => slots.min(self.upper_bound),
+            _ => slots,
+        };
+        let lost = self.busy.iter().any(|busy| !registered.contains(busy));
+        if lost || (target != self.parallelism && self.may_rescale(target)) {
+            self.stop_the_job();
+            self.parallelism = target;
+        }
+        if target == self.parallelism {
+            (self.rescale_since, self.released) = (None, false);
         }
         if self.restart_until.is_some_and(|until| until <= self.second) && slots > 0 {
             self.restart_until = None;
+            self.parallelism = target;
+            self.assignments += 1;
+            let arbitrary = registered.iter().cycle().skip(self.assignments);
+            self.busy = arbitrary.take(target as usize).cloned().collect();
             self.running_since = Some(self.second);
             self.next_checkpoint = self.second + PERIODIC_CHECKPOINT;
         }
@@ -196,9 +277,34 @@ impl World {
         }
     }
 
+    fn may_rescale(&mut self, target: u32) -> bool {
+        if self.version < FlinkVersion(2, 0) || self.running_since.is_none() || target == 0 {
+            return true;
+        }
+        let since = *self.rescale_since.get_or_insert(self.second);
+        self.released || self.second > since + MAX_DELAY
+    }
+
+    fn stop_the_job(&mut self) {
+        if self.parallelism > 0 && self.restart_until.is_none() {
+            self.restarts += 1;
+            self.replayed.push(self.second - self.last_checkpoint.map_or(0, |c| c.1));
+            self.restored_from = self.last_checkpoint;
+            self.stopped = Some(self.second);
+        }
+        self.busy.clear();
+        self.running_since = None;
+        self.restart_until = Some(self.second + self.pace.restart);
+        (self.rescale_since, self.released) = (None, false);
+    }
+
     fn complete_checkpoint(&mut self, triggered: u64) {
         let id = self.last_checkpoint.map_or(1, |c| c.0 + 1);
         self.last_checkpoint = Some((id, triggered));
+        // Requirements that ask for what is there need not wait for the slots to be stable.
+        let stable =
+            self.scheduler == Scheduler::Adaptive || self.second >= self.slots_changed + self.pace.stabilization;
+        self.released |= self.rescale_since.is_some() && stable;
     }
 
     pub fn observe(&mut self, memory: &Memory) -> Observation {
@@ -217,18 +323,26 @@ impl World {
                 self.registered().iter().map(|tm| Registered { id: tm.id.clone(), slots: Slots(1) }).collect();
             let flink = Flink {
                 version: self.version,
-                scheduler: Scheduler::Reactive,
+                scheduler: self.scheduler,
                 jobs: job.into_iter().collect(),
                 task_managers,
             };
             self.last_flink = Some(Reading { at: now, value: flink });
         }
         if !self.faults.pool_away {
-            let members = self.pool.iter().map(|tm| Member { id: tm.id.clone(), started_at: at(tm.started) });
+            let member = |tm: &TaskManager| Member {
+                id: tm.id.clone(),
+                started_at: at(tm.started),
+                ready: true,
+                marked: tm.marked,
+            };
+            let members = self.pool.iter().map(member);
             let pool = Pool {
                 replicas: TaskManagers(self.replicas()),
                 ready: TaskManagers(self.replicas()),
                 members: members.collect(),
+                choice: self.choice,
+                replacing: false,
                 other_autoscaler: None,
             };
             self.last_pool = Some(Reading { at: now, value: pool });
@@ -242,6 +356,13 @@ impl World {
                 Some((_, false)) => Operation::Failed { cause: "simulated".into() },
             }
         });
+        let savepoint = memory.change.as_ref().filter(|change| change.awaits_savepoint() && !self.faults.flink_away);
+        let savepoint = savepoint.map(|change| match self.operations.get(&change.savepoint_trigger_id()) {
+            None => Operation::NotTriggered,
+            Some((due, _)) if *due > self.second => Operation::InProgress,
+            Some(_) if self.faults.savepoints_fail => Operation::Failed { cause: "simulated".into() },
+            Some(_) => Operation::Stored { location: "file:/savepoint-1".into() },
+        });
         Observation {
             streams: vec![Stream {
                 name: StreamName { scope: "dna".into(), stream: "reads".into() },
@@ -250,6 +371,7 @@ impl World {
             flink: self.last_flink.clone(),
             pool: self.last_pool.clone(),
             checkpoint,
+            savepoint,
             ..Observation::default()
         }
     }
@@ -265,14 +387,26 @@ impl World {
             name: "busy-reader".into(),
             state,
             running_since: self.running_since.map(at),
+            stopped: self.stopped.map(at),
+            whole_since: self.running_since.map(at),
             parallelism: Parallelism(self.parallelism),
             max_parallelism: Parallelism(128),
             all_subtasks_run: self.running_since.is_some(),
+            vertices: vec![vertex("source", self.parallelism, 128, self.upper_bound), vertex("count", 1, 1, 1)],
+            busy: Some(self.busy.clone()).filter(|_| self.running_since.is_some()),
+            rescale: None,
             checkpoints: Some(Checkpoints {
                 last_completed: self.last_checkpoint.map(|(id, s)| Checkpoint { id, triggered_at: at(s) }),
                 restored: self.restarts,
+                restored_from: self.restored_from.map(|(id, s)| Checkpoint { id, triggered_at: at(s) }),
             }),
             pending_records: self.pending,
+        }
+    }
+
+    fn mark(&mut self, members: &[String], marked: bool) {
+        for tm in self.pool.iter_mut().filter(|tm| members.contains(&tm.id)) {
+            tm.marked = marked;
         }
     }
 
@@ -286,9 +420,30 @@ impl World {
                 self.checkpoints_triggered += u64::from(!known);
                 self.operations.entry(change.trigger_id(*attempt)).or_insert((due, works));
             }
+            Step::TriggerSavepoint if !self.faults.flink_away => {
+                let change = memory.change.as_ref().unwrap();
+                self.savepoints_triggered += 1;
+                // Not a checkpoint: it completes without being one to go back to.
+                self.operations.entry(change.savepoint_trigger_id()).or_insert((self.second + 1, false));
+            }
+            Step::SetRequirements { bounds, .. } if !self.faults.flink_away => {
+                assert_eq!(bounds["count"], Bounds { lower: Parallelism(1), upper: Parallelism(1) });
+                self.set_requirements(bounds["source"].upper.0);
+            }
+            Step::MarkIdle { members } if !self.faults.pool_away => self.mark(members, true),
+            Step::Unmark { members } if !self.faults.pool_away => self.mark(members, false),
             Step::SetReplicas { replicas, stop } if !self.faults.pool_away => self.set_replicas(replicas.0, stop),
             _ => {}
         }
+    }
+}
+
+fn vertex(id: &str, parallelism: u32, max_parallelism: u32, upper: u32) -> Vertex {
+    Vertex {
+        id: id.into(),
+        parallelism: Parallelism(parallelism),
+        max_parallelism: Parallelism(max_parallelism),
+        bounds: Some(Bounds { lower: Parallelism(1), upper: Parallelism(upper) }),
     }
 }
 

@@ -50,6 +50,17 @@ pub struct PolicyArgs {
     #[arg(long, env = "SLUICE_COMBINE", value_enum, default_value_t = CombineArg::Sum)]
     pub combine: CombineArg,
 
+    /// Idle TaskManagers to keep registered beyond what the job needs, so that a split is followed
+    /// without waiting for one to start. Needs Flink's adaptive scheduler without reactive mode.
+    #[arg(
+        long,
+        env = "SLUICE_SPARE_TASK_MANAGERS",
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    pub spare_task_managers: u32,
+
     /// How long a wanted width must stand before it is acted on. Pravega splits hot segments one by
     /// one, minutes apart, or several in one epoch: waiting a little would merge neither.
     #[arg(long, env = "SLUICE_SETTLE", value_name = "DURATION", default_value = "0s", value_parser = duration)]
@@ -75,9 +86,30 @@ pub struct PolicyArgs {
     #[arg(long, env = "SLUICE_SLOTS_DEADLINE", value_name = "DURATION", default_value = "3m", value_parser = duration)]
     pub slots_deadline: Duration,
 
-    /// How long a checkpoint that a change waits for may take.
+    /// How long a checkpoint may take that must complete: before the job is narrowed, and to prove
+    /// its new width. If it does not, the change ends and nothing is narrowed.
     #[arg(long, env = "SLUICE_CHECKPOINT_DEADLINE", value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub checkpoint_deadline: Duration,
+
+    /// How long a growth waits for the checkpoint that spares the job a replay, before it goes on
+    /// without: a job that is too narrow takes its checkpoints slowly.
+    #[arg(long, env = "SLUICE_CHECKPOINT_DEADLINE_UP", value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub checkpoint_deadline_up: Duration,
+
+    /// Take a savepoint before each change that restarts the job, as a backup that a person can go
+    /// back to; its place is in the history. After a failure Flink goes back to checkpoints, never to
+    /// this. If it fails, a growth goes on without and nothing is narrowed.
+    #[arg(long, env = "SLUICE_SAVEPOINT_BEFORE_CHANGE")]
+    pub savepoint_before_change: bool,
+
+    /// Where those savepoints go, as a URI that all of Flink reaches; by default Flink's own folder
+    /// for savepoints.
+    #[arg(long, env = "SLUICE_SAVEPOINT_DIR", value_name = "URI", requires = "savepoint_before_change")]
+    pub savepoint_dir: Option<String>,
+
+    /// How long such a savepoint may take.
+    #[arg(long, env = "SLUICE_SAVEPOINT_DEADLINE", value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub savepoint_deadline: Duration,
 
     /// How many checkpoints a scale-down tries before it gives up.
     #[arg(
@@ -140,6 +172,7 @@ impl TryFrom<&PolicyArgs> for Policy {
             slots_per_task_manager: Slots(args.slots_per_task_manager),
             min_task_managers: TaskManagers(args.min_task_managers),
             max_task_managers: TaskManagers(args.max_task_managers),
+            spare_task_managers: TaskManagers(args.spare_task_managers),
             settle: args.settle,
             cooldown_up: args.cooldown_up,
             cooldown_down: args.cooldown_down,
@@ -147,6 +180,9 @@ impl TryFrom<&PolicyArgs> for Policy {
             staleness: args.staleness,
             slots_deadline: args.slots_deadline,
             checkpoint_deadline: args.checkpoint_deadline,
+            checkpoint_deadline_up: args.checkpoint_deadline_up,
+            savepoint_before_change: args.savepoint_before_change,
+            savepoint_deadline: args.savepoint_deadline,
             checkpoint_attempts: args.checkpoint_attempts,
             max_pending_records: args.max_pending_records,
             restarts_per_hour: args.restarts_per_hour,

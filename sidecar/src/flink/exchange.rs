@@ -78,11 +78,20 @@ impl Rest {
         self.send(Method::GET, self.url(path, Some(query)), None).await?.success()?.parse()
     }
 
-    /// Sends something of which the reply does not matter.
+    /// Asks for something to be done; the reply does not matter.
     pub(super) async fn post(&self, path: &[&str], body: &impl Serialize) -> Result<(), FlinkError> {
+        self.submit(Method::POST, path, body).await
+    }
+
+    /// Asks for something to be so; the reply does not matter.
+    pub(super) async fn put(&self, path: &[&str], body: &impl Serialize) -> Result<(), FlinkError> {
+        self.submit(Method::PUT, path, body).await
+    }
+
+    async fn submit(&self, method: Method, path: &[&str], body: &impl Serialize) -> Result<(), FlinkError> {
         let url = self.url(path, None);
         let body = serde_json::to_vec(body).map_err(|error| bad_answer(&url, &error.to_string()))?;
-        self.send(Method::POST, url, Some(body)).await?.success().map(drop)
+        self.send(method, url, Some(body)).await?.success().map(drop)
     }
 
     /// An answer that could be read and yet makes no sense.

@@ -1,10 +1,15 @@
 //! Flink's replies, of each only what is needed, and what they mean in the core's words.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
-use sluice_core::{Checkpoint, Checkpoints, FlinkVersion, Job, JobState, Operation, Parallelism, Registered, Slots};
+use sluice_core::{
+    Bounds, Checkpoint, Checkpoints, FlinkVersion, Job, JobState, Operation, Parallelism, Registered, Rescale, Slots,
+};
 
 use super::{failure_cause, freshness::Run};
 
@@ -126,6 +131,9 @@ pub(super) struct Details {
 struct Timestamps {
     #[serde(default)]
     running: i64,
+    /// Shown only while the job restarts: the graph that comes after is a new one.
+    #[serde(default)]
+    cancelling: i64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -160,6 +168,16 @@ struct Node {
 }
 
 impl Vertex {
+    fn in_the_core(&self) -> sluice_core::Vertex {
+        let max_parallelism = Some(count(self.max_parallelism)).filter(|bound| *bound > 0);
+        sluice_core::Vertex {
+            id: self.id.clone(),
+            parallelism: Parallelism(count(self.parallelism)),
+            max_parallelism: max_parallelism.map_or(UNBOUNDED, Parallelism),
+            bounds: None,
+        }
+    }
+
     /// Can run as more than one subtask.
     fn is_data_parallel(&self) -> bool {
         self.max_parallelism != 1
@@ -189,6 +207,8 @@ impl Details {
             name: overview.name.clone(),
             state: overview.state,
             running_since,
+            stopped: moment(self.timestamps.cancelling),
+            whole_since: moment(overview.last_modification).filter(|_| at_work),
             // Before slots are found the vertices show what they would like to have, or nothing.
             parallelism: Parallelism(if running_since.is_some() { widest } else { 0 }),
             max_parallelism: bounds.max().map_or(UNBOUNDED, Parallelism),
@@ -197,6 +217,9 @@ impl Details {
                 && at_work
                 && !self.vertices.is_empty()
                 && self.vertices.iter().all(Vertex::is_at_work),
+            vertices: self.vertices.iter().map(Vertex::in_the_core).collect(),
+            busy: None,
+            rescale: None,
             checkpoints: None,
             pending_records: None,
         }
@@ -230,6 +253,8 @@ impl Details {
 pub(super) struct CheckpointStatistics {
     counts: CheckpointCounts,
     latest: LatestCheckpoints,
+    #[serde(default)]
+    history: Vec<CompletedCheckpoint>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -241,6 +266,7 @@ struct CheckpointCounts {
 #[derive(Debug, Deserialize)]
 struct LatestCheckpoints {
     completed: Option<CompletedCheckpoint>,
+    restored: Option<RestoredCheckpoint>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -251,6 +277,18 @@ struct CompletedCheckpoint {
     trigger_timestamp: i64,
 }
 
+#[derive(Debug, Deserialize)]
+struct RestoredCheckpoint {
+    id: u64,
+    restore_timestamp: i64,
+}
+
+impl CompletedCheckpoint {
+    fn in_the_core(&self) -> Option<Checkpoint> {
+        Some(Checkpoint { id: self.id, triggered_at: moment(self.trigger_timestamp)? })
+    }
+}
+
 impl CheckpointStatistics {
     /// While the job waits for slots Flink shows empty statistics, whatever they were before, and
     /// goes on to show them for as long as it caches answers. So empty ones count only of a job
@@ -259,13 +297,108 @@ impl CheckpointStatistics {
         if self.counts.total == 0 && self.latest.completed.is_none() && !has_settled {
             return None;
         }
-        let last_completed = self
-            .latest
-            .completed
-            .as_ref()
-            .filter(|latest| !latest.is_savepoint)
-            .and_then(|latest| Some(Checkpoint { id: latest.id, triggered_at: moment(latest.trigger_timestamp)? }));
-        Some(Checkpoints { last_completed, restored: self.counts.restored })
+        let latest = self.latest.completed.as_ref().filter(|latest| !latest.is_savepoint);
+        let restored = self.latest.restored.as_ref();
+        let restored_from = restored.and_then(|restored| self.history.iter().find(|known| known.id == restored.id));
+        Some(Checkpoints {
+            last_completed: latest.and_then(CompletedCheckpoint::in_the_core),
+            restored: self.counts.restored,
+            restored_from: restored_from.and_then(CompletedCheckpoint::in_the_core),
+        })
+    }
+
+    /// When the job last went back to a checkpoint.
+    pub(super) fn restored_at(&self) -> Option<Timestamp> {
+        self.latest.restored.as_ref().and_then(|restored| moment(restored.restore_timestamp))
+    }
+}
+
+/// `GET /jobs/:id/resource-requirements`, and the body of `PUT`: by vertex.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(transparent)]
+pub(super) struct Requirements(BTreeMap<String, Requirement>);
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Requirement {
+    parallelism: Range,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Range {
+    lower_bound: u32,
+    upper_bound: u32,
+}
+
+impl From<&BTreeMap<String, Bounds>> for Requirements {
+    fn from(bounds: &BTreeMap<String, Bounds>) -> Self {
+        let requirement = |bounds: &Bounds| Requirement {
+            parallelism: Range { lower_bound: bounds.lower.0, upper_bound: bounds.upper.0 },
+        };
+        Self(bounds.iter().map(|(vertex, bounds)| (vertex.clone(), requirement(bounds))).collect())
+    }
+}
+
+impl Requirements {
+    /// Tells each vertex its bounds.
+    pub(super) fn tell(&self, vertices: &mut [sluice_core::Vertex]) {
+        for vertex in vertices {
+            vertex.bounds = self.0.get(&vertex.id).map(|requirement| Bounds {
+                lower: Parallelism(requirement.parallelism.lower_bound),
+                upper: Parallelism(requirement.parallelism.upper_bound),
+            });
+        }
+    }
+}
+
+/// `GET /jobs/:id/vertices/:id/taskmanagers`, which Flink caches as it does the job's details.
+#[derive(Debug, Deserialize)]
+pub(super) struct TaskManagersOfVertex {
+    taskmanagers: Vec<TaskManagerOfVertex>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct TaskManagerOfVertex {
+    taskmanager_id: String,
+    status_counts: HashMap<String, u32>,
+}
+
+impl TaskManagersOfVertex {
+    /// The TaskManagers that run a subtask of a vertex of this parallelism; `None` if the answer shows
+    /// another parallelism, or subtasks that have no place yet.
+    pub(super) fn busy(self, parallelism: Parallelism) -> Option<Vec<String>> {
+        const PLACED: [&str; 5] = ["RUNNING", "INITIALIZING", "DEPLOYING", "CANCELING", "FINISHED"];
+        let counts = || self.taskmanagers.iter().flat_map(|at| &at.status_counts);
+        let all: u32 = counts().map(|(_, n)| *n).sum();
+        let placed: u32 = counts().filter(|(status, _)| PLACED.contains(&status.as_str())).map(|(_, n)| *n).sum();
+        (all == parallelism.0 && placed == all)
+            .then(|| self.taskmanagers.into_iter().map(|at| at.taskmanager_id).collect())
+    }
+}
+
+/// `GET /jobs/:id/rescales/overview`, from 2.3 on.
+#[derive(Debug, Deserialize)]
+pub(super) struct Rescales {
+    latest: LatestRescales,
+}
+
+#[derive(Debug, Deserialize)]
+struct LatestRescales {
+    completed: Option<CompletedRescale>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CompletedRescale {
+    start_timestamp_in_millis: i64,
+    end_timestamp_in_millis: i64,
+}
+
+impl Rescales {
+    pub(super) fn last(&self) -> Option<Rescale> {
+        let last = self.latest.completed.as_ref()?;
+        Some(Rescale { started: moment(last.start_timestamp_in_millis)?, ended: moment(last.end_timestamp_in_millis)? })
     }
 }
 
@@ -296,7 +429,19 @@ pub(super) struct Trigger<'a> {
     pub trigger_id: &'a str,
 }
 
-/// `GET /jobs/:id/checkpoints/:triggerid`.
+/// Body of `POST /jobs/:id/savepoints`.
+#[derive(Debug, Serialize)]
+pub(super) struct TriggerSavepoint<'a> {
+    #[serde(rename = "triggerId")]
+    pub trigger_id: &'a str,
+    #[serde(rename = "cancel-job")]
+    pub cancel_job: bool,
+    /// Flink's own `state.savepoints.dir` if not given.
+    #[serde(rename = "target-directory", skip_serializing_if = "Option::is_none")]
+    pub target_directory: Option<&'a str>,
+}
+
+/// `GET /jobs/:id/checkpoints/:triggerid` and `GET /jobs/:id/savepoints/:triggerid`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Triggered {
     status: TriggeredStatus,
@@ -312,6 +457,7 @@ struct TriggeredStatus {
 #[serde(rename_all = "camelCase")]
 struct TriggeredOperation {
     checkpoint_id: Option<u64>,
+    location: Option<String>,
     #[serde(alias = "failure-cause")]
     failure_cause: Option<FailureCause>,
 }
@@ -334,7 +480,8 @@ impl Triggered {
             let text = failure.stack_trace.or(failure.class).unwrap_or_default();
             return Some(Operation::Failed { cause: failure_cause::summary(&text) });
         }
-        operation.checkpoint_id.map(|checkpoint| Operation::Completed { checkpoint })
+        let stored = operation.location.map(|location| Operation::Stored { location });
+        stored.or_else(|| operation.checkpoint_id.map(|checkpoint| Operation::Completed { checkpoint }))
     }
 }
 

@@ -20,7 +20,7 @@ fn client(url: &str) -> Client {
 
 async fn observe(version: &str, moment: &str) -> (Recorded, Flink) {
     let recorded = Recorded::serve(version, moment).await;
-    let seen = client(&recorded.url()).observe().await.unwrap();
+    let seen = client(&recorded.url()).observe(false).await.unwrap();
     (recorded, seen)
 }
 
@@ -112,14 +112,14 @@ async fn what_flink_forgets_while_it_waits_for_slots_is_unknown_and_not_zero() {
     for version in VERSIONS {
         let recorded = Recorded::serve(version, "running-wider").await;
         let client = client(&recorded.url());
-        let before = client.observe().await.unwrap();
+        let before = client.observe(false).await.unwrap();
         recorded.play(version, "waiting-for-slots-again");
-        let waiting = client.observe().await.unwrap();
+        let waiting = client.observe(false).await.unwrap();
         let job = only(&waiting);
         assert_eq!((job.state, &job.checkpoints), (JobState::Created, &None), "{version}");
         assert_eq!(job.max_parallelism, Parallelism(128), "{version}: known from before");
         recorded.play(version, "running-again");
-        let again = client.observe().await.unwrap();
+        let again = client.observe(false).await.unwrap();
         let job = only(&again);
         assert!(job.all_subtasks_run, "{version}");
         assert_eq!(checkpoints(job).unwrap().1, 2, "{version}");
@@ -131,14 +131,14 @@ async fn what_flink_forgets_while_it_waits_for_slots_is_unknown_and_not_zero() {
 async fn a_restart_to_the_same_width_is_waited_for_until_the_details_show_it() {
     let recorded = Recorded::serve("1.20.5", "running").await;
     let client = client(&recorded.url());
-    assert!(only(&client.observe().await.unwrap()).all_subtasks_run);
+    assert!(only(&client.observe(false).await.unwrap()).all_subtasks_run);
     // Only the time at which a subtask last changed its state tells of it.
     recorded.play_with("1.20.5", "running", |exchange| {
         if exchange.request == "GET /jobs/overview" {
             exchange.response["jobs"][0]["last-modification"] = 1_999_999_999_999_i64.into();
         }
     });
-    let doubtful = client.observe().await.unwrap();
+    let doubtful = client.observe(false).await.unwrap();
     assert!(!only(&doubtful).all_subtasks_run);
     assert_eq!(only(&doubtful).pending_records, None);
 }
@@ -153,7 +153,7 @@ async fn a_job_that_never_took_a_checkpoint() {
             exchange.response["latest"]["completed"] = serde_json::Value::Null;
         }
     });
-    let seen = client.observe().await.unwrap();
+    let seen = client.observe(false).await.unwrap();
     assert_eq!(only(&seen).checkpoints, Some(Checkpoints::default()), "it has run for long enough to know");
     recorded.play_with("1.20.5", "running", |exchange| {
         if exchange.request.ends_with("/checkpoints") {
@@ -161,7 +161,7 @@ async fn a_job_that_never_took_a_checkpoint() {
             exchange.response = serde_json::json!({"errors": ["x.RestHandlerException: Checkpointing was not enabled for job 1.\n\tat x"]});
         }
     });
-    assert_eq!(only(&client.observe().await.unwrap()).checkpoints, None);
+    assert_eq!(only(&client.observe(false).await.unwrap()).checkpoints, None);
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn a_savepoint_is_no_checkpoint() {
         // The recording is of another cluster.
         exchange.request = exchange.request.replace("2a058f8fda242372731f0ee00b226262", &recorded.job());
     });
-    let seen = client(&recorded.url()).observe().await.unwrap();
+    let seen = client(&recorded.url()).observe(false).await.unwrap();
     let last = only(&seen).checkpoints.as_ref().unwrap().last_completed.unwrap();
     assert_eq!(last, Checkpoint { id: 3, triggered_at: "2026-11-22T11:07:42.579Z".parse().unwrap() });
 }
@@ -188,7 +188,7 @@ async fn the_default_scheduler_keeps_the_parallelism() {
             exchange.response["jobs"][0]["schedulerType"] = "AdaptiveBatch".into();
         }
     });
-    assert_eq!(client(&recorded.url()).observe().await.unwrap().scheduler, Scheduler::Fixed);
+    assert_eq!(client(&recorded.url()).observe(false).await.unwrap().scheduler, Scheduler::Fixed);
 }
 
 #[tokio::test]
@@ -211,13 +211,13 @@ async fn jobs_that_are_over_are_left_out_unless_all_are() {
     };
     let states = |seen: &Flink| seen.jobs.iter().map(|job| job.state.as_str()).collect::<Vec<_>>().join(" ");
     with(&[("FINISHED", 9), ("RUNNING", 1), ("FAILED", 3)]);
-    assert_eq!(states(&client.observe().await.unwrap()), "RUNNING");
+    assert_eq!(states(&client.observe(false).await.unwrap()), "RUNNING");
     with(&[("FINISHED", 1), ("CANCELED", 2)]);
-    assert_eq!(states(&client.observe().await.unwrap()), "CANCELED");
+    assert_eq!(states(&client.observe(false).await.unwrap()), "CANCELED");
     with(&[("SLEEPING", 1)]);
-    assert_eq!(states(&client.observe().await.unwrap()), "UNKNOWN");
+    assert_eq!(states(&client.observe(false).await.unwrap()), "UNKNOWN");
     with(&[("RUNNING", 1), ("RESTARTING", 2)]);
-    let seen = client.observe().await.unwrap();
+    let seen = client.observe(false).await.unwrap();
     assert_eq!((states(&seen).as_str(), seen.job().is_none()), ("RUNNING RESTARTING", true));
 }
 
@@ -234,19 +234,19 @@ async fn a_vertex_of_one_subtask_does_not_count_unless_there_is_no_other() {
     };
     let client = client(&recorded.url());
     narrow(1);
-    assert_eq!(only(&client.observe().await.unwrap()).max_parallelism, Parallelism(128));
+    assert_eq!(only(&client.observe(false).await.unwrap()).max_parallelism, Parallelism(128));
     narrow(2);
-    assert_eq!(only(&client.observe().await.unwrap()).max_parallelism, Parallelism(1));
+    assert_eq!(only(&client.observe(false).await.unwrap()).max_parallelism, Parallelism(1));
 }
 
 #[tokio::test]
 async fn a_quiet_look_is_four_requests() {
     let recorded = Recorded::serve("2.3.0", "running").await;
     let client = client(&recorded.url());
-    client.observe().await.unwrap();
+    client.observe(false).await.unwrap();
     let first = recorded.asked().await;
     assert_eq!(first.len(), 8, "{first:?}");
-    client.observe().await.unwrap();
+    client.observe(false).await.unwrap();
     let second = recorded.asked().await.split_off(first.len());
     let job = recorded.job();
     let mut expected = vec![
@@ -269,14 +269,14 @@ async fn a_metric_that_vanished_makes_the_pending_records_unknown() {
             exchange.response = serde_json::json!([]);
         }
     });
-    let seen = client(&recorded.url()).observe().await.unwrap();
+    let seen = client(&recorded.url()).observe(false).await.unwrap();
     assert_eq!(only(&seen).pending_records, None);
     recorded.play_with("1.20.5", "running", |exchange| {
         if exchange.request.contains("metrics") {
             exchange.status = 500;
         }
     });
-    let seen = client(&recorded.url()).observe().await.unwrap();
+    let seen = client(&recorded.url()).observe(false).await.unwrap();
     assert_eq!(only(&seen).pending_records, None, "and the rest of the look stands");
 }
 
@@ -323,9 +323,9 @@ async fn settings() {
 async fn the_version_is_asked_again_after_a_look_that_failed() {
     let recorded = Recorded::serve("1.20.5", "running").await;
     let client = client(&recorded.url());
-    assert_eq!(client.observe().await.unwrap().version, FlinkVersion(1, 20));
+    assert_eq!(client.observe(false).await.unwrap().version, FlinkVersion(1, 20));
     recorded.play_with("1.20.5", "running", |exchange| exchange.status = 503);
-    assert_eq!(client.observe().await.unwrap_err().kind(), "unavailable");
+    assert_eq!(client.observe(false).await.unwrap_err().kind(), "unavailable");
     recorded.play("2.3.0", "running");
-    assert_eq!(client.observe().await.unwrap().version, FlinkVersion(2, 3));
+    assert_eq!(client.observe(false).await.unwrap().version, FlinkVersion(2, 3));
 }

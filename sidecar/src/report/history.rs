@@ -1,10 +1,10 @@
 //! The last things that happened, for /history and /state: bounded, newest last.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use sluice_core::{Decision, Ended};
+use sluice_core::{Decision, Ended, Savepoint};
 
 /// One line of history.
 #[derive(Clone, Debug, Serialize)]
@@ -89,13 +89,27 @@ impl History {
 pub fn in_words(ended: &Ended) -> String {
     let change = &ended.change;
     let took = ended.at.duration_since(change.started).as_secs_f64();
-    let restarts = ended.restarts.map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
+    let cost = &ended.cost;
+    let restarts = cost.restarts.map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
+    let seconds = |what: Option<Duration>, then: &str| {
+        what.map_or_else(String::new, |what| format!(", {:.1} s {then}", what.as_secs_f64()))
+    };
+    let backup = match change.savepoint.as_ref() {
+        Some(Savepoint { location: Some(location), .. }) => format!(", backup in {location}"),
+        Some(Savepoint { failed: Some(why), .. }) => format!(", no backup: {why}"),
+        _ => String::new(),
+    };
     format!(
-        "change {} {} from {} to {} TaskManagers ended after {took:.1} s: {}, {restarts} restarts",
+        "change {} {} from parallelism {} on {} TaskManagers to {} on {} ended after {took:.1} s: {}, {restarts} \
+         restarts{}{}{backup}",
         change.id,
         change.direction.as_str(),
+        change.from.parallelism,
         change.from.task_managers,
+        change.to.parallelism,
         change.to.task_managers,
         ended.outcome.as_str(),
+        seconds(cost.downtime, "not running"),
+        seconds(cost.replayed, "of input read twice"),
     )
 }

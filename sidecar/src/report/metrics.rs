@@ -1,7 +1,7 @@
 //! The agent's Prometheus metrics. Counters have closed label sets that start at 0; a gauge whose
 //! value is not known is absent rather than 0.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
     collector::Collector,
@@ -9,7 +9,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
-use sluice_core::{Decision, Direction, Ended, Outcome};
+use sluice_core::{Change, Decision, Direction, Ended, Flink, Job, Outcome, Strategy, TaskManagers};
 
 use crate::{
     act::ACTIONS,
@@ -26,12 +26,20 @@ struct DecisionLabels {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ChangeLabels {
+    strategy: &'static str,
     direction: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CostLabels {
+    strategy: &'static str,
+    direction: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PhaseLabels {
+    strategy: &'static str,
     direction: &'static str,
     phase: &'static str,
 }
@@ -49,13 +57,27 @@ struct TroubleLabels {
 }
 
 /// The phases of a change, each measured from its decision.
-const PHASES: [&str; 3] = ["replicas_set", "running", "ended"];
+const PHASES: [&str; 5] = ["replicas_set", "slots_there", "requirements_set", "running", "ended"];
 
 /// Seconds: from one look to the longest deadline.
 const PHASE_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0];
 
+/// Seconds: from a restart that nobody notices to one that goes back minutes.
+const COST_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0];
+
 /// Seconds: from a loopback answer to the request timeout.
 const LOOK_BUCKETS: [f64; 8] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5];
+
+impl CostLabels {
+    fn of(change: &Change) -> Self {
+        Self { strategy: change.strategy.as_str(), direction: change.direction.as_str() }
+    }
+}
+
+fn strategies_and_directions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let directions = |strategy: Strategy| Direction::ALL.map(|direction| (strategy.as_str(), direction.as_str()));
+    Strategy::ALL.into_iter().flat_map(directions)
+}
 
 /// All metrics of one agent.
 #[derive(Debug)]
@@ -64,7 +86,12 @@ pub struct Metrics {
     decisions: Family<DecisionLabels, Counter>,
     changes: Family<ChangeLabels, Counter>,
     phases: Family<PhaseLabels, Histogram>,
-    restarts: Counter,
+    restarts: Family<CostLabels, Counter>,
+    downtime: Family<CostLabels, Histogram>,
+    replayed: Family<CostLabels, Histogram>,
+    rescale: Family<CostLabels, Histogram>,
+    recovery: Family<CostLabels, Histogram>,
+    idle: Counter<f64, AtomicU64>,
     actions: Family<ActionLabels, Counter>,
     troubles: Family<TroubleLabels, Counter>,
     looks: Histogram,
@@ -83,23 +110,58 @@ impl Metrics {
 
         let changes = Family::<ChangeLabels, Counter>::default();
         let phases = Family::<PhaseLabels, Histogram>::new_with_constructor(|| Histogram::new(PHASE_BUCKETS));
-        for direction in [Direction::Up.as_str(), Direction::Down.as_str()] {
+        let restarts = Family::<CostLabels, Counter>::default();
+        let [downtime, replayed, rescale, recovery] =
+            [(); 4].map(|()| Family::<CostLabels, Histogram>::new_with_constructor(|| Histogram::new(COST_BUCKETS)));
+        for (strategy, direction) in strategies_and_directions() {
             for outcome in Outcome::LABELS {
-                let _ = changes.get_or_create(&ChangeLabels { direction, outcome });
+                let _ = changes.get_or_create(&ChangeLabels { strategy, direction, outcome });
             }
             for phase in PHASES {
-                let _ = phases.get_or_create(&PhaseLabels { direction, phase });
+                let _ = phases.get_or_create(&PhaseLabels { strategy, direction, phase });
+            }
+            let labels = CostLabels { strategy, direction };
+            let _ = restarts.get_or_create(&labels);
+            for cost in [&downtime, &replayed, &rescale, &recovery] {
+                let _ = cost.get_or_create(&labels);
             }
         }
-        registry.register("changes", "Changes of width that ended, by direction and outcome", changes.clone());
+        registry.register(
+            "changes",
+            "Changes of width that ended, by strategy, direction and outcome",
+            changes.clone(),
+        );
+        registry.register("job_restarts", "Restarts of the job seen during changes", restarts.clone());
+        let mut seconds = |name: &str, help: &str, family: &Family<CostLabels, Histogram>| {
+            registry.register_with_unit(name, help, Unit::Seconds, family.clone());
+        };
+        seconds(
+            "change_downtime",
+            "How long the job did not run in the last restart of a change, by Flink's data",
+            &downtime,
+        );
+        seconds(
+            "change_replayed_input",
+            "Input that a change had read twice: from the trigger of the checkpoint that the job went back to, until it \
+             stopped",
+            &replayed,
+        );
+        seconds("change_rescale", "How long Flink says that a rescale took (Flink 2.3 and later)", &rescale);
+        seconds("change_recovery", "Time from the end of a change until the job had caught up", &recovery);
         registry.register_with_unit(
             "change_phase",
-            "Time from the decision until the replicas were set, the job ran at the new width, and the change ended",
+            "Time from the decision until the replicas were set, the slots were there, the requirements were set, the job \
+             ran at the new width, and the change ended",
             Unit::Seconds,
             phases.clone(),
         );
-        let restarts = Counter::default();
-        registry.register("job_restarts", "Restarts of the job seen during changes", restarts.clone());
+        let idle = Counter::<f64, AtomicU64>::default();
+        registry.register_with_unit(
+            "idle_task_manager",
+            "What TaskManagers without work, such as spares, have cost: their number times the time",
+            Unit::Seconds,
+            idle.clone(),
+        );
 
         let actions = Family::<ActionLabels, Counter>::default();
         for (action, result) in ACTIONS.into_iter().flat_map(|action| [(action, "ok"), (action, "error")]) {
@@ -117,7 +179,21 @@ impl Metrics {
         registry.register_with_unit("look", "Time one look at all peers took", Unit::Seconds, looks.clone());
         registry.register("build", "Version of the agent", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register_collector(Box::new(Gauges(shared)));
-        Self { registry, decisions, changes, phases, restarts, actions, troubles, looks }
+        Self {
+            registry,
+            decisions,
+            changes,
+            phases,
+            restarts,
+            downtime,
+            replayed,
+            rescale,
+            recovery,
+            idle,
+            actions,
+            troubles,
+            looks,
+        }
     }
 
     /// Counts a decision.
@@ -129,16 +205,39 @@ impl Metrics {
     /// Counts the end of a change and how long its phases took.
     pub fn ended(&self, ended: &Ended) {
         let change = &ended.change;
-        let direction = change.direction.as_str();
-        self.changes.get_or_create(&ChangeLabels { direction, outcome: ended.outcome.as_str() }).inc();
-        let marks = [change.replicas_set, change.running, Some(ended.at)];
+        let labels = CostLabels::of(change);
+        let CostLabels { strategy, direction } = labels;
+        self.changes.get_or_create(&ChangeLabels { strategy, direction, outcome: ended.outcome.as_str() }).inc();
+        let requirements_set = change.requirements.and_then(|requirements| requirements.seen);
+        let marks = [change.replicas_set, change.slots_there, requirements_set, change.running, Some(ended.at)];
         for (phase, mark) in PHASES.into_iter().zip(marks) {
             if let Some(mark) = mark {
                 let took = mark.duration_since(change.started).as_secs_f64();
-                self.phases.get_or_create(&PhaseLabels { direction, phase }).observe(took);
+                self.phases.get_or_create(&PhaseLabels { strategy, direction, phase }).observe(took);
             }
         }
-        self.restarts.inc_by(ended.restarts.unwrap_or(0));
+        let cost = &ended.cost;
+        self.restarts.get_or_create(&labels).inc_by(cost.restarts.unwrap_or(0));
+        for (family, cost) in
+            [(&self.downtime, cost.downtime), (&self.replayed, cost.replayed), (&self.rescale, cost.rescale)]
+        {
+            if let Some(cost) = cost {
+                family.get_or_create(&labels).observe(cost.as_secs_f64());
+            }
+        }
+    }
+
+    /// Notes that the job has caught up after a change.
+    pub fn recovered(&self, ended: &Ended) {
+        if let Some(recovered) = ended.recovered {
+            let took = recovered.duration_since(ended.at).as_secs_f64();
+            self.recovery.get_or_create(&CostLabels::of(&ended.change)).observe(took);
+        }
+    }
+
+    /// Counts what TaskManagers without work have cost since the last look.
+    pub fn idled(&self, task_managers: TaskManagers, since_the_last_look: Duration) {
+        self.idle.inc_by(f64::from(task_managers.0) * since_the_last_look.as_secs_f64());
     }
 
     /// Counts a call that changes something.
@@ -213,11 +312,13 @@ fn gauges(status: &Status) -> Vec<(&'static str, &'static str, Option<Unit>, Sam
         ("ready", pool.map(|pool| pool.ready.0)),
         ("registered", flink.map(|flink| flink.registered().0)),
         ("wanted", status.wanted.map(|wanted| wanted.width.task_managers.0)),
+        ("idle", flink.and_then(Flink::idle).map(|idle| idle.0)),
     ];
     let task_managers =
         task_managers.iter().filter_map(|(state, n)| Some((labels(&[("state", state)]), f64::from((*n)?)))).collect();
     let parallelism = [
         ("running", job.map(|job| job.parallelism.0)),
+        ("upper_bound", job.and_then(Job::upper_bound).map(|bound| bound.0)),
         ("wanted", status.wanted.map(|wanted| wanted.width.parallelism.0)),
         ("unbounded", status.wanted.map(|wanted| wanted.unbounded.0)),
     ];
@@ -230,9 +331,19 @@ fn gauges(status: &Status) -> Vec<(&'static str, &'static str, Option<Unit>, Sam
     vec![
         ("stream_segments", "Open segments of a stream", None, streams(|shape| shape.segments.0)),
         ("stream_epoch", "Newest epoch of a stream's open segments", None, streams(|shape| shape.epoch)),
-        ("task_managers", "TaskManagers asked for, ready, registered at Flink, and wanted", None, task_managers),
+        (
+            "task_managers",
+            "TaskManagers asked for, ready, registered at Flink, wanted, and without work",
+            None,
+            task_managers,
+        ),
         ("slots", "Task slots registered at Flink", None, one(flink.map(|flink| f64::from(flink.slots().0)))),
-        ("parallelism", "Parallelism of the job: running, wanted, and wanted before any bound", None, parallelism),
+        (
+            "parallelism",
+            "Parallelism of the job: running, allowed by its resource requirements, wanted, and wanted before any bound",
+            None,
+            parallelism,
+        ),
         ("observation_age", "Age of the last good reading of a source", Some(Unit::Seconds), ages(status)),
         ("holding", "1 for the reason that the agent holds for now", None, holding),
         ("change_in_flight", "1 while a change is carried out", None, flag(status.change.is_some())),
@@ -241,6 +352,12 @@ fn gauges(status: &Status) -> Vec<(&'static str, &'static str, Option<Unit>, Sam
             "Changes that may still restart the job within this hour",
             None,
             one(Some(f64::from(status.restart_budget_left))),
+        ),
+        (
+            "capacity_task_managers",
+            "How many TaskManagers are believed to be had at most, after fewer came than were asked for",
+            None,
+            one(status.capacity.map(|capacity| f64::from(capacity.task_managers.0))),
         ),
         ("ready", "1 when everything the agent reads is known and fresh, and there is a job", None, flag(status.ready)),
         ("dry_run", "1 if nothing is carried out", None, flag(status.dry_run)),

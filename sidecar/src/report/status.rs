@@ -5,7 +5,7 @@ use std::sync::{Arc, RwLock};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use sluice_core::{Change, Decision, Ended, Memory, Observation, Policy, Step, Wanted};
+use sluice_core::{Capacity, Change, Decision, Ended, Memory, Observation, Policy, Step, Wanted};
 
 use crate::report::history::History;
 
@@ -30,6 +30,8 @@ pub struct Status {
     pub step: Option<Step>,
     /// The change that ended last.
     pub last: Option<Ended>,
+    /// What an earlier change learned about the cluster.
+    pub capacity: Option<Capacity>,
     /// Changes that may still restart the job within this hour.
     pub restart_budget_left: u32,
     /// Everything the agent reads is known and fresh, and there is a job to follow the streams with.
@@ -65,6 +67,7 @@ impl Status {
             change: memory.change.clone(),
             step,
             last: memory.last.clone(),
+            capacity: memory.capacity,
             restart_budget_left: policy.restarts_per_hour().saturating_sub(spent),
             dry_run: false,
         }

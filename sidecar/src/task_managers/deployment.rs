@@ -1,25 +1,27 @@
 //! TaskManagers as the pods of a Kubernetes Deployment, changed through its `scale` subresource and
 //! never as a whole object: the agent needs no right to change what runs in the pods.
 //!
-//! Two kinds of reads: the Deployment at every observation, and now and then whether another
-//! autoscaler acts on it (`rivals.rs`). Every call has a time limit within which it may be repeated
+//! What is read: the Deployment at every observation, its pods where it matters which of them go
+//! (`pods.rs`), and now and then whether another autoscaler acts on it (`rivals.rs`). Every call has a time limit within which it may be repeated
 //! (`api.rs`).
 
 use std::{path::PathBuf, time::Duration};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde::Deserialize;
 use serde_json::json;
-use sluice_core::{Pool, TaskManagers};
+use sluice_core::{Choice, Pool, TaskManagers};
 
 use api::{Api, Resource};
 use rivals::Rivals;
 
 mod api;
 mod error;
+mod pods;
 mod rivals;
 #[cfg(test)]
 mod tests;
@@ -71,26 +73,34 @@ impl Deployment {
         Ok(Self { api, name: options.name, rivals: Rivals::default() })
     }
 
-    /// How many TaskManagers are asked for and how many pods are Ready. The pods are not listed:
-    /// the `ReplicaSet` chooses which to stop.
-    pub async fn observe(&self) -> Result<Pool, DeploymentError> {
+    /// How many TaskManagers are asked for and how many pods are Ready; with `by_name` also which
+    /// pods these are, which takes the right to list them.
+    pub async fn observe(&self, by_name: bool) -> Result<Pool, DeploymentError> {
         let what = self.describe();
-        let (Seen { spec, status }, other_autoscaler) = tokio::try_join!(
+        let (Seen { metadata, spec, status }, other_autoscaler) = tokio::try_join!(
             self.api.get::<Seen>(DEPLOYMENTS, &self.name, &what),
             self.rivals.look(&self.api, &self.name, &what),
         )?;
+        let members = if by_name { pods::members(&self.api, spec.selector, &what).await? } else { Vec::new() };
         Ok(Pool {
             replicas: TaskManagers(spec.replicas),
             ready: TaskManagers(status.ready_replicas),
-            members: Vec::new(),
+            members,
+            choice: Choice::ByMark,
+            replacing: status.observed_generation < metadata.generation || status.updated_replicas < status.replicas,
             other_autoscaler,
         })
+    }
+
+    /// Makes the `ReplicaSet` stop these pods first, or takes that back.
+    pub async fn mark(&self, pods: &[String], marked: bool) -> Result<(), DeploymentError> {
+        pods::mark(&self.api, pods, marked, &self.describe()).await
     }
 
     /// Asks for `replicas` pods.
     pub async fn set_replicas(&self, replicas: TaskManagers) -> Result<(), DeploymentError> {
         let patch = json!({ "spec": { "replicas": replicas } });
-        self.api.patch(DEPLOYMENTS, &self.name, "scale", &patch, &self.describe()).await
+        self.api.patch(DEPLOYMENTS, &self.name, Some("scale"), &patch, &self.describe()).await
     }
 
     /// What it is, for people.
@@ -112,6 +122,8 @@ async fn config(kubeconfig: Option<&PathBuf>) -> Result<Config, DeploymentError>
 /// As much of a Deployment as is looked at.
 #[derive(Deserialize)]
 struct Seen {
+    #[serde(default)]
+    metadata: SeenMetadata,
     spec: SeenSpec,
     #[serde(default)]
     status: SeenStatus,
@@ -122,6 +134,15 @@ struct Seen {
 #[derive(Deserialize)]
 struct SeenSpec {
     replicas: u32,
+    #[serde(default)]
+    selector: LabelSelector,
+}
+
+#[derive(Default, Deserialize)]
+struct SeenMetadata {
+    /// Rises with every change of the specification.
+    #[serde(default)]
+    generation: i64,
 }
 
 /// Zero pods Ready is written by leaving the field out.
@@ -130,4 +151,11 @@ struct SeenSpec {
 struct SeenStatus {
     #[serde(default)]
     ready_replicas: u32,
+    #[serde(default)]
+    replicas: u32,
+    /// Fewer than `replicas` while pods of an older template are there.
+    #[serde(default)]
+    updated_replicas: u32,
+    #[serde(default)]
+    observed_generation: i64,
 }

@@ -37,7 +37,7 @@ async fn what_is_not_flink_or_not_ready() {
         (ResponseTemplate::new(200).set_delay(Duration::from_secs(5)), "timeout", "within 2s"),
     ] {
         let server = always(answer).await;
-        let error = client(&server.uri()).observe().await.unwrap_err();
+        let error = client(&server.uri()).observe(false).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         let message = error.to_string();
         assert!(message.contains(part) && message.contains(&server.uri()) && !message.contains('\n'), "{message}");
@@ -48,7 +48,7 @@ async fn what_is_not_flink_or_not_ready() {
     // A proxy's own 404 says nothing about a checkpoint.
     let server = always(ResponseTemplate::new(404).set_body_string(html)).await;
     assert_eq!(client(&server.uri()).checkpoint("a", "b").await.unwrap_err().kind(), "http_status");
-    let error = client("http://127.0.0.1:9").observe().await.unwrap_err();
+    let error = client("http://127.0.0.1:9").observe(false).await.unwrap_err();
     assert_eq!(error.kind(), "unreachable");
     assert!(error.to_string().contains("refused") && error.to_string().contains("--flink-url"), "{error}");
 }

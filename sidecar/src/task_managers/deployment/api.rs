@@ -1,4 +1,4 @@
-//! The three calls that are made to the Kubernetes API, each within a time limit. What passes by
+//! The calls that are made to the Kubernetes API, each within a time limit. What passes by
 //! itself (overload, a connection cut) is tried again twice inside that limit; anything else is told,
 //! and the control loop comes back to it a second later.
 
@@ -88,24 +88,40 @@ impl Api {
         self.parsed(request, Call { verb: "list", resource, subresource: None, what }).await
     }
 
-    /// A merge patch of a subresource. What the server answers is not looked at: the next
+    /// Those of one kind in the namespace that a label selector selects.
+    pub async fn list_selected<T: DeserializeOwned>(
+        &self,
+        resource: Resource,
+        selector: &str,
+        what: &str,
+    ) -> Result<T, DeploymentError> {
+        let request = self.path(resource).list(&ListParams::default().labels(selector));
+        self.parsed(request, Call { verb: "list", resource, subresource: None, what }).await
+    }
+
+    /// A merge patch of an object, or of its subresource. What the server answers is not looked at: the next
     /// observation shows what became of it.
     pub async fn patch(
         &self,
         resource: Resource,
         name: &str,
-        subresource: &'static str,
+        subresource: Option<&'static str>,
         patch: &Value,
         what: &str,
     ) -> Result<(), DeploymentError> {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let request = self.path(resource).patch_subresource(subresource, name, &params, &Patch::Merge(patch));
-        self.text(request, Call { verb: "patch", resource, subresource: Some(subresource), what }).await?;
+        let (at, merge) = (self.path(resource), Patch::Merge(patch));
+        let request = match subresource {
+            Some(subresource) => at.patch_subresource(subresource, name, &params, &merge),
+            None => at.patch(name, &params, &merge),
+        };
+        self.text(request, Call { verb: "patch", resource, subresource, what }).await?;
         Ok(())
     }
 
     fn path(&self, Resource { group, version, plural }: Resource) -> request::Request {
-        request::Request::new(format!("/apis/{group}/{version}/namespaces/{}/{plural}", self.namespace))
+        let group = if group.is_empty() { "api".to_owned() } else { format!("apis/{group}") };
+        request::Request::new(format!("/{group}/{version}/namespaces/{}/{plural}", self.namespace))
     }
 
     async fn parsed<T: DeserializeOwned>(

@@ -6,13 +6,14 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
-use sluice_core::{Pool, TaskManagers};
+use sluice_core::{Choice, Member, Pool, TaskManagers};
 use tokio::{sync::Mutex, task::JoinHandle};
 use tower_test::mock;
 
 use super::{Deployment, DeploymentError, DeploymentOptions};
 
 mod observing;
+mod pods;
 mod scaling;
 
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/flink/deployments/taskmanager";

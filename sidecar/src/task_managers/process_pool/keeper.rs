@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::process::Signal;
-use sluice_core::{Member, Pool, TaskManagers};
+use sluice_core::{Choice, Member, Pool, TaskManagers};
 use tracing::{info, warn};
 
 use super::{
@@ -147,12 +147,17 @@ impl Keeper {
             if let Some(process) = &member.process
                 && self.life(process)? == Life::Running
             {
-                members.push(Member { id: member.id.clone(), started_at: process.started_at });
+                members.push(Member {
+                    id: member.id.clone(),
+                    started_at: process.started_at,
+                    ready: true,
+                    marked: false,
+                });
             }
         }
         let count = |n: usize| TaskManagers(u32::try_from(n).unwrap_or(u32::MAX));
         let (replicas, ready) = (count(self.record.wanted().count()), count(members.len()));
-        Ok(Pool { replicas, ready, members, other_autoscaler: None })
+        Ok(Pool { replicas, ready, members, choice: Choice::ByName, ..Pool::default() })
     }
 
     fn life(&self, process: &Identity) -> Result<Life, PoolError> {

@@ -7,10 +7,7 @@ use crate::clock;
 async fn grows_and_shrinks() {
     let lab = Lab::new(STAYS);
     let pool = lab.open();
-    assert_eq!(
-        pool.observe().await.unwrap(),
-        Pool { replicas: TaskManagers(0), ready: TaskManagers(0), members: Vec::new(), other_autoscaler: None }
-    );
+    assert_eq!(pool.observe().await.unwrap(), Pool { choice: sluice_core::Choice::ByName, ..Pool::default() });
 
     pool.set_replicas(TaskManagers(3), &[]).await.unwrap();
     let seen = settle(&lab, &pool).await;
