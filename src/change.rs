@@ -20,11 +20,13 @@ pub enum Strategy {
     Reactive,
     /// The job is as wide as its resource requirements say: TaskManagers come and go idle.
     Adaptive,
+    /// There is no Flink: what would be TaskManagers are readers of a reader group.
+    Readers,
 }
 
 impl Strategy {
     /// Every strategy.
-    pub const ALL: [Self; 2] = [Self::Reactive, Self::Adaptive];
+    pub const ALL: [Self; 3] = [Self::Reactive, Self::Adaptive, Self::Readers];
 
     /// The strategy for jobs of this scheduler; `None` if it cannot rescale them.
     #[must_use]
@@ -32,6 +34,7 @@ impl Strategy {
         match scheduler {
             Scheduler::Reactive => Some(Self::Reactive),
             Scheduler::Adaptive => Some(Self::Adaptive),
+            Scheduler::NoFlink => Some(Self::Readers),
             Scheduler::Fixed => None,
         }
     }
@@ -40,7 +43,7 @@ impl Strategy {
     /// job runs on all of their slots.
     pub(crate) fn rank(self, width: Width) -> (Parallelism, TaskManagers) {
         match self {
-            Self::Reactive => (Parallelism(0), width.task_managers),
+            Self::Reactive | Self::Readers => (Parallelism(0), width.task_managers),
             Self::Adaptive => (width.parallelism, width.task_managers),
         }
     }
@@ -51,7 +54,13 @@ impl Strategy {
         match self {
             Self::Reactive => "reactive",
             Self::Adaptive => "adaptive",
+            Self::Readers => "readers",
         }
+    }
+
+    /// Whatever comes or goes disturbs those that work.
+    pub(crate) fn disturbs_always(self) -> bool {
+        self != Self::Adaptive
     }
 }
 
@@ -196,7 +205,7 @@ impl Change {
     #[must_use]
     pub fn has_triggered_a_restart(&self) -> bool {
         match self.strategy {
-            Strategy::Reactive => self.replicas_set.is_some(),
+            Strategy::Reactive | Strategy::Readers => self.replicas_set.is_some(),
             Strategy::Adaptive => self.requirements.is_some(),
         }
     }
@@ -233,7 +242,7 @@ impl Change {
                 self.first_arrival.get_or_insert(now);
             }
             let all = match self.strategy {
-                Strategy::Reactive => flink.registered() >= self.to.task_managers,
+                Strategy::Reactive | Strategy::Readers => flink.registered() >= self.to.task_managers,
                 Strategy::Adaptive => flink.slots().0 >= self.to.parallelism.0,
             };
             if all {
@@ -255,7 +264,7 @@ impl Change {
 
     fn has_its_width(&self, flink: &Flink, job: &Job) -> bool {
         match self.strategy {
-            Strategy::Reactive => {
+            Strategy::Reactive | Strategy::Readers => {
                 let as_set = flink.registered() == self.to.task_managers;
                 self.replicas_set.is_some() && as_set && job.runs_on(flink.slots())
             }

@@ -126,7 +126,7 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
 fn widths(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool) -> Result<(Width, Width), Hold> {
     let width = |parallelism| Width { parallelism, task_managers: pool.replicas };
     match strategy {
-        Strategy::Reactive => Ok((width(job.parallelism), width(job.parallelism))),
+        Strategy::Reactive | Strategy::Readers => Ok((width(job.parallelism), width(job.parallelism))),
         Strategy::Adaptive => {
             let upper_bound = job.upper_bound().ok_or(Hold::Unreadable { source: Source::Requirements })?;
             Ok((width(upper_bound.min(Parallelism(flink.slots().0))), width(upper_bound)))
@@ -138,7 +138,7 @@ fn widths(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool) -> Result<(
 fn strategy(flink: &Flink, policy: &Policy) -> Result<Strategy, Hold> {
     let bad = |problem: String| Err(Hold::BadConfig { problem });
     match Strategy::of(flink.scheduler) {
-        Some(Strategy::Reactive) if policy.spare_task_managers() > TaskManagers(0) => bad(format!(
+        Some(Strategy::Reactive | Strategy::Readers) if policy.spare_task_managers() > TaskManagers(0) => bad(format!(
             "--spare-task-managers {}: in reactive mode the job takes every slot, so none can be spare: \
              leave scheduler-mode out of Flink's configuration and set jobmanager.scheduler: adaptive",
             policy.spare_task_managers()
@@ -158,7 +158,7 @@ fn strategy(flink: &Flink, policy: &Policy) -> Result<Strategy, Hold> {
 /// Surplus TaskManagers alone are a change only if one of them is without work. The subtasks of a job
 /// may be spread over more TaskManagers than would hold them, and moving them costs a restart.
 fn has_something_to_stop(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool, to: Width, from: Width) -> bool {
-    strategy == Strategy::Reactive
+    strategy.disturbs_always()
         || to.parallelism < from.parallelism
         || Change::idle_members(pool, flink, job).is_none_or(|idle| !idle.is_empty())
 }
@@ -229,7 +229,7 @@ fn bounded(parallelism: Parallelism, policy: &Policy, job: &Job, memory: &Memory
 
 /// Whether a change restarts the job: in reactive mode each does, otherwise another parallelism.
 fn restarts_the_job(strategy: Strategy, from: Width, to: Width) -> bool {
-    strategy == Strategy::Reactive || from.parallelism != to.parallelism
+    strategy.disturbs_always() || from.parallelism != to.parallelism
 }
 
 /// Growing needs only patience: filling an empty pool is how a job that waits for slots comes to run.
@@ -292,7 +292,9 @@ fn may_shrink(
         Some(pending) if pending > policy.max_pending_records() => {
             return Err(Hold::CatchingUp { pending: Some(pending) });
         }
-        None if !checkpointed_since_restart(job) => return Err(Hold::CatchingUp { pending: None }),
+        None if strategy != Strategy::Readers && !checkpointed_since_restart(job) => {
+            return Err(Hold::CatchingUp { pending: None });
+        }
         _ => {}
     }
     rested(now, memory, policy.cooldown_down())?;
@@ -310,7 +312,7 @@ fn rested(now: Timestamp, memory: &Memory, cooldown: Duration) -> Result<(), Hol
     // TaskManagers: nothing has to cool down after it.
     let disturbing = |change: &Change| {
         change.registered_before > TaskManagers(0)
-            && (change.strategy == Strategy::Reactive || change.has_triggered_a_restart())
+            && (change.strategy.disturbs_always() || change.has_triggered_a_restart())
     };
     let last = memory.last.as_ref().filter(|last| disturbing(&last.change));
     match last.map(|last| last.at + cooldown) {
@@ -335,7 +337,7 @@ fn in_step_or_not(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool, mem
         return Hold::CapacityLimited { registered: flink.registered(), until: Some(capacity.until) };
     }
     let (short, runs) = match strategy {
-        Strategy::Reactive => (flink.registered() < pool.replicas, job.runs_on(flink.slots())),
+        Strategy::Reactive | Strategy::Readers => (flink.registered() < pool.replicas, job.runs_on(flink.slots())),
         // Spares that are still to come are nothing that the job lacks.
         Strategy::Adaptive => (flink.slots().0 < free.parallelism.0, job.runs_at(free.parallelism)),
     };

@@ -88,7 +88,7 @@ fn narrower_than_in_flight(memory: &Memory, to: Width) -> bool {
 }
 
 fn moves_both_ways(change: &Change) -> bool {
-    if change.strategy == Strategy::Reactive {
+    if change.strategy.disturbs_always() {
         return false; // The parallelism that is read may lag behind the TaskManagers.
     }
     let (from, to) = (change.from, change.to);
@@ -113,7 +113,7 @@ fn may_shrink(
     if memory.history.whole_at(window).is_none_or(|whole| now < whole) {
         return Err("shrank on a history shorter than the window");
     }
-    let restarts = change.strategy == Strategy::Reactive || change.to.parallelism < change.from.parallelism;
+    let restarts = change.strategy.disturbs_always() || change.to.parallelism < change.from.parallelism;
     if restarts && job.and_then(|job| job.pending_records).is_some_and(|pending| pending > policy.max_pending_records())
     {
         return Err("shrank a job that is behind");
@@ -121,7 +121,7 @@ fn may_shrink(
     let wanted = wanted_by_streams(now, seen, policy).ok().zip(job);
     let floor = wanted.map(|(demand, job)| Wanted::new(demand.parallelism, policy, job.max_parallelism, None).width);
     let below = |floor: Width| match change.strategy {
-        Strategy::Reactive => change.to.task_managers < floor.task_managers,
+        Strategy::Reactive | Strategy::Readers => change.to.task_managers < floor.task_managers,
         Strategy::Adaptive => change.to.parallelism < floor.parallelism,
     };
     if floor.is_none_or(below) {
@@ -129,7 +129,7 @@ fn may_shrink(
     }
     let rescaled = memory.last.as_ref().filter(|last| {
         last.change.registered_before.0 > 0
-            && (last.change.strategy == Strategy::Reactive || last.change.requirements.is_some())
+            && (last.change.strategy.disturbs_always() || last.change.requirements.is_some())
     });
     if restarts && rescaled.is_some_and(|last| now < last.at + policy.cooldown_down()) {
         return Err("shrank within the cooldown");

@@ -180,6 +180,8 @@ pub enum Scheduler {
     Adaptive,
     /// Any other: the parallelism is fixed when the job starts.
     Fixed,
+    /// There is no Flink (`--no-flink`).
+    NoFlink,
 }
 
 /// One Flink job.

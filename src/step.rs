@@ -1,22 +1,23 @@
 //! How a change is carried out: one step at a time, each derived anew from what is observed.
 //!
 //! A step is at most one call. Which one comes next is told by the strategy ([`reactive`],
-//! [`adaptive`]); what both share is here: the readings that must be there, savepoints and
+//! [`adaptive`], [`readers`]); what both share is here: the readings that must be there, savepoints and
 //! checkpoints, and the proof. Either way a change has ended only when the job runs on what it was
 //! given and, if it was restarted, has completed a checkpoint there.
 
 mod adaptive;
 mod reactive;
+mod readers;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Failure, Outcome, Strategy},
+    change::{Change, Direction, Failure, Outcome, Strategy},
     decide::{unknown, wanted_by_streams},
-    observation::{Bounds, Flink, Job, JobState, Observation, Operation, Pool},
+    observation::{Bounds, Flink, Job, JobState, Member, Observation, Operation, Pool},
     policy::Policy,
     units::{Parallelism, TaskManagers},
 };
@@ -119,6 +120,7 @@ fn next_step_or_end(now: Timestamp, seen: &Observation, change: &Change, policy:
     let view = View { now, seen, change, policy, flink, pool, job };
     match change.strategy {
         Strategy::Reactive => view.reactive(),
+        Strategy::Readers => view.readers(),
         Strategy::Adaptive => view.adaptive(),
     }
 }
@@ -144,6 +146,29 @@ enum Need {
 }
 
 impl View<'_> {
+    /// The owner is about to be asked for the target, unless somebody else has been there.
+    fn may_set_replicas(&self) -> Result<(), Failure> {
+        let past = match self.change.direction {
+            Direction::Up => self.pool.replicas > self.change.to.task_managers,
+            Direction::Down => self.pool.replicas < self.change.to.task_managers,
+        };
+        if past || self.change.replicas_set.is_some() {
+            return Err(Failure::Contested);
+        }
+        let overdue = self.now > self.change.target_since + self.policy.slots_deadline();
+        if overdue { Err(Failure::ReplicasNotSet) } else { Ok(()) }
+    }
+
+    /// Which members to stop where all work alike. Those that are not registered do no work and go
+    /// first, then the newest, as a ReplicaSet would choose.
+    fn newest(&self) -> Vec<String> {
+        let surplus = self.pool.replicas.0.saturating_sub(self.change.to.task_managers.0);
+        let mut members: Vec<_> = self.pool.members.iter().collect();
+        let known = |member: &Member| self.flink.task_managers.iter().any(|known| known.id == member.id);
+        members.sort_by_key(|member| (known(member), Reverse(member.started_at), Reverse(&member.id)));
+        members.iter().take(surplus as usize).map(|member| member.id.clone()).collect()
+    }
+
     fn job_runs(&self) -> bool {
         self.job.state == JobState::Running && self.job.all_subtasks_run
     }

@@ -36,6 +36,29 @@ fn a_split_is_followed_at_once_with_one_patch_and_one_restart() {
 }
 
 #[test]
+fn a_checkpoint_is_taken_when_task_managers_are_about_to_come() {
+    let (mut world, mut agent) = in_step(1);
+    for segments in 2..=4 {
+        world.segments = segments;
+        agent.run(&mut world, 117); // Not in step with the periodic checkpoints.
+    }
+    assert_eq!((world.parallelism(), world.restarts), (4, 3));
+    // How long they take is learned from the first time.
+    assert!(world.replayed[1..].iter().all(|seconds| *seconds <= 3), "replayed {:?} s of input", world.replayed);
+}
+
+#[test]
+fn from_2_0_on_a_checkpoint_releases_the_rescale_once_all_task_managers_are_there() {
+    let mut world = World::with(1, 1, FlinkVersion(2, 3), Scheduler::Reactive);
+    let mut agent = agent();
+    agent.run(&mut world, 121);
+    (world.segments, world.pace.apart) = (4, 2);
+    agent.run(&mut world, 25);
+    assert_eq!((world.parallelism(), world.restarts, world.is_running()), (4, 1, true));
+    assert!(world.replayed[0] <= 2, "replayed {:?} s of input", world.replayed);
+}
+
+#[test]
 fn a_merge_is_followed_after_the_window_with_a_checkpoint_just_before() {
     let (mut world, mut agent) = in_step(4);
     world.segments = 2;
@@ -253,6 +276,23 @@ fn flink_away_in_the_middle_of_a_change_ends_in_step() {
     world.faults.flink_away = false;
     agent.run(&mut world, 30);
     assert_eq!((world.parallelism(), world.restarts, agent.last_reason()), (3, 1, "in_step"));
+}
+
+#[test]
+fn without_flink_the_owner_is_asked_for_as_many_readers_as_there_are_segments() {
+    let mut world = World::with(2, 2, FlinkVersion(0, 0), Scheduler::NoFlink);
+    world.pace.rest_cache = 1;
+    let mut agent = agent();
+    agent.run(&mut world, 120);
+    assert_eq!(agent.last_reason(), "in_step");
+    world.segments = 5;
+    agent.run(&mut world, 30);
+    assert_eq!((world.replicas(), agent.last_reason()), (5, "in_step"));
+    world.segments = 1;
+    agent.run(&mut world, 150);
+    assert_eq!((world.replicas(), agent.last_reason(), world.checkpoints_triggered), (1, "in_step", 0));
+    let last = agent.memory.last.as_ref().unwrap();
+    assert_eq!((last.change.strategy.as_str(), last.outcome.as_str()), ("readers", "done"));
 }
 
 /// Stops the agent before or after the n-th call to the outside, for every n, starts another with

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sluice_core::{
-    Checkpoint, Checkpoints, Combine, Decision, Flink, FlinkVersion, Hold, Job, JobState, Memory, Observation,
-    Parallelism, Policy, PolicyOptions, Pool, Reading, Registered, Scheduler, Segments, Slots, Stream, StreamName,
-    StreamShape, TaskManagers, decide,
+    Bounds, Checkpoint, Checkpoints, Choice, Combine, Decision, Flink, FlinkVersion, Hold, Job, JobState, Member,
+    Memory, Observation, Parallelism, Policy, PolicyOptions, Pool, Reading, Registered, Scheduler, Segments, Slots,
+    Stream, StreamName, StreamShape, TaskManagers, Vertex, decide,
 };
 
 fn at(second: u64) -> Timestamp {
@@ -213,4 +213,83 @@ fn every_reason_is_in_the_closed_set() {
     unique.sort_unstable();
     unique.dedup();
     assert_eq!(unique.len(), labels.len());
+}
+
+/// The same job under the adaptive scheduler, with requirements of its own.
+fn adaptive(segments: u32, n: u32, upper: u32) -> Observation {
+    let mut seen = seen(segments, n);
+    seen.flink.as_mut().unwrap().value.scheduler = Scheduler::Adaptive;
+    let vertex = |id: &str, max, upper| Vertex {
+        id: id.into(),
+        parallelism: Parallelism(n.min(upper)),
+        max_parallelism: Parallelism(max),
+        bounds: Some(Bounds { lower: Parallelism(1), upper: Parallelism(upper) }),
+    };
+    let job = job(&mut seen);
+    job.parallelism = Parallelism(n.min(upper));
+    job.vertices = vec![vertex("source", 128, upper), vertex("sink", 4, upper.min(4)), vertex("count", 1, 1)];
+    seen
+}
+
+#[test]
+fn a_scheduler_that_cannot_rescale_is_a_bad_configuration() {
+    let mut fixed = seen(2, 1);
+    fixed.flink.as_mut().unwrap().value.scheduler = Scheduler::Fixed;
+    assert_eq!(reason(&fixed), "bad_config");
+    let mut old = adaptive(2, 1, 1);
+    old.flink.as_mut().unwrap().value.version = FlinkVersion(1, 17);
+    assert_eq!(reason(&old), "bad_config");
+}
+
+#[test]
+fn requirements_that_cannot_be_read_hold() {
+    let mut unknown = adaptive(2, 1, 1);
+    for vertex in &mut job(&mut unknown).vertices {
+        vertex.bounds = None;
+    }
+    assert_eq!(reason(&unknown), "unreadable");
+}
+
+#[test]
+fn each_vertex_is_asked_for_what_it_can_be() {
+    let mut seen = adaptive(9, 2, 2);
+    let job = job(&mut seen);
+    job.vertices[0].bounds = Some(Bounds { lower: Parallelism(8), upper: Parallelism(8) });
+    let bounds = job.bounds_for(Parallelism(6));
+    let of = |id: &str| (bounds[id].lower.0, bounds[id].upper.0);
+    assert_eq!(of("source"), (6, 6), "a lower bound above the upper is lowered");
+    assert_eq!(of("sink"), (1, 4), "no wider than its max parallelism, and no lower bound raised");
+    assert_eq!(of("count"), (1, 1), "not data-parallel");
+}
+
+#[test]
+fn a_wider_job_that_needs_no_more_task_managers_keeps_those_it_has() {
+    let options = PolicyOptions { slots_per_task_manager: Slots(4), ..PolicyOptions::default() };
+    let mut seen = adaptive(7, 3, 5);
+    for task_manager in &mut seen.flink.as_mut().unwrap().value.task_managers {
+        task_manager.slots = Slots(4);
+    }
+    job(&mut seen).parallelism = Parallelism(5);
+    let Decision::Start(change) = decided(&seen, options) else { panic!("no change") };
+    assert_eq!((change.direction.as_str(), change.to.parallelism.0, change.to.task_managers.0), ("up", 7, 3));
+}
+
+#[test]
+fn surplus_that_is_all_at_work_is_left_alone() {
+    let options = PolicyOptions { slots_per_task_manager: Slots(4), ..PolicyOptions::default() };
+    let spread = |busy: &[&str]| {
+        let mut seen = adaptive(5, 3, 5);
+        for task_manager in &mut seen.flink.as_mut().unwrap().value.task_managers {
+            task_manager.slots = Slots(4);
+        }
+        let member = |n| Member { id: format!("tm-{n}"), started_at: at(0), ready: true, marked: false };
+        let pool = pool(&mut seen);
+        (pool.members, pool.choice) = ((0..3).map(member).collect(), Choice::ByName);
+        let job = job(&mut seen);
+        job.parallelism = Parallelism(5);
+        job.busy = Some(busy.iter().map(|id| (*id).to_owned()).collect());
+        decided(&seen, options.clone())
+    };
+    assert_eq!(spread(&["tm-0", "tm-1", "tm-2"]).reason(), "in_step");
+    assert_eq!(spread(&["tm-0", "tm-2"]).reason(), "down");
 }

@@ -33,18 +33,28 @@ pub async fn carry_out(step: &Step, change: &Change, peers: &Peers) -> Result<()
     let of_flink = |error: FlinkError| Trouble::new("flink", error.kind(), &error);
     let of_owner = |error: OwnerError| Trouble::new("task_managers", error.kind(), &error);
     let job = &change.job;
-    match step {
-        Step::TriggerSavepoint => {
+    // What asks Flink for something is decided only where there is one.
+    match (step, flink) {
+        (Step::TriggerSavepoint, Some(flink)) => {
             let trigger = change.savepoint_trigger_id();
             flink.trigger_savepoint(job, &trigger, savepoint_dir.as_deref()).await.map_err(of_flink)
         }
-        Step::TriggerCheckpoint { attempt, .. } => {
+        (Step::TriggerCheckpoint { attempt, .. }, Some(flink)) => {
             flink.trigger_checkpoint(job, &change.trigger_id(*attempt)).await.map_err(of_flink)
         }
-        Step::SetRequirements { bounds, .. } => flink.set_requirements(job, bounds).await.map_err(of_flink),
-        Step::MarkIdle { members } => owner.mark(members, true).await.map_err(of_owner),
-        Step::Unmark { members } => owner.mark(members, false).await.map_err(of_owner),
-        Step::SetReplicas { replicas, stop } => owner.set_replicas(*replicas, stop).await.map_err(of_owner),
-        Step::Wait(_) | Step::End(_) => Ok(()),
+        (Step::SetRequirements { bounds, .. }, Some(flink)) => {
+            flink.set_requirements(job, bounds).await.map_err(of_flink)
+        }
+        (Step::MarkIdle { members }, _) => owner.mark(members, true).await.map_err(of_owner),
+        (Step::Unmark { members }, _) => owner.mark(members, false).await.map_err(of_owner),
+        (Step::SetReplicas { replicas, stop }, _) => owner.set_replicas(*replicas, stop).await.map_err(of_owner),
+        (
+            Step::Wait(_)
+            | Step::End(_)
+            | Step::TriggerSavepoint
+            | Step::TriggerCheckpoint { .. }
+            | Step::SetRequirements { .. },
+            _,
+        ) => Ok(()),
     }
 }

@@ -191,6 +191,11 @@ pub struct FlinkArgs {
     #[arg(long, env = "SLUICE_FLINK_URL", value_name = "URL", default_value = "http://localhost:8081")]
     pub flink_url: String,
 
+    /// There is no Flink: the members of the Deployment or the process pool are themselves readers of
+    /// one reader group, such as `data-generator read`, and there is to be one per segment.
+    #[arg(long, env = "SLUICE_NO_FLINK", conflicts_with_all = ["flink_url", "flink_job"])]
+    pub no_flink: bool,
+
     /// Id or name of the job, where the cluster has more than one.
     #[arg(long, env = "SLUICE_FLINK_JOB", value_name = "JOB")]
     pub flink_job: Option<String>,

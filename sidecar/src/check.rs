@@ -1,9 +1,11 @@
 //! `sluice check`: looks at everything the agent needs and says how to mend what is missing.
 
+mod advice;
+
 use std::process::ExitCode;
 
 use serde::Serialize;
-use sluice_core::{Flink, FlinkVersion, JobState, Observation, Policy, Pool, Reading, Scheduler};
+use sluice_core::{Flink, Job, JobState, Observation, Policy, Pool, Reading, Scheduler, Strategy};
 
 use crate::{
     args::{Output, ReportArgs, Settings},
@@ -47,7 +49,10 @@ pub async fn check(args: ReportArgs) -> anyhow::Result<ExitCode> {
     let settings = &args.settings;
     let policy = Policy::try_from(&settings.policy).map_err(BadConfig::from)?;
     let (peers, Look { observation, troubles, .. }) = look_once(settings).await?;
-    let flink_settings = peers.flink.settings().await.ok();
+    let flink_settings = match &peers.flink {
+        Some(flink) => flink.settings().await.ok(),
+        None => None,
+    };
     let findings = findings(settings, &policy, &observation, &troubles, flink_settings.as_ref());
 
     match args.output {
@@ -80,13 +85,17 @@ fn findings(
             None => {}
         }
     }
-    if let Some(Reading { value: flink, .. }) = &seen.flink {
+    if let Some(Reading { value: flink, .. }) = &seen.flink
+        && flink.scheduler != Scheduler::NoFlink
+    {
         findings.push(Finding::ok("Flink", format!("version {} at {}", flink.version, settings.flink.flink_url)));
         findings.extend(job(flink, policy, settings));
         findings.extend(slots(flink, policy));
     }
-    if let Some(flink_settings) = flink_settings {
-        findings.extend(advice(flink_settings, seen));
+    if let (Some(flink_settings), Some(Reading { value: flink, .. })) = (flink_settings, &seen.flink)
+        && let Some(strategy) = Strategy::of(flink.scheduler)
+    {
+        findings.extend(advice::advice(flink_settings, flink.version, strategy));
     }
     if let Some(Reading { value: pool, .. }) = &seen.pool {
         findings.extend(owner(pool));
@@ -105,19 +114,7 @@ fn unreachable(trouble: &Trouble) -> Finding {
 
 fn job(flink: &Flink, policy: &Policy, settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
-    findings.push(match flink.scheduler {
-        Scheduler::Reactive => Finding::ok("scheduler", "reactive mode: the job takes every slot there is"),
-        Scheduler::Adaptive => Finding::problem(
-            "scheduler",
-            "adaptive, but not in reactive mode: new TaskManagers would stay idle",
-            "set scheduler-mode: reactive in Flink's configuration",
-        ),
-        Scheduler::Fixed => Finding::problem(
-            "scheduler",
-            "the parallelism is fixed when the job starts",
-            "set scheduler-mode: reactive in Flink's configuration",
-        ),
-    });
+    findings.push(scheduler(flink, policy));
     let Some(job) = flink.job() else {
         let (found, mend) = match (&settings.flink.flink_job, flink.jobs.len()) {
             (Some(name), 0) => (format!("no job is called '{name}'"), "correct --flink-job".to_owned()),
@@ -165,6 +162,37 @@ fn job(flink: &Flink, policy: &Policy, settings: &Settings) -> Vec<Finding> {
     findings
 }
 
+/// How the job will be rescaled.
+fn scheduler(flink: &Flink, policy: &Policy) -> Finding {
+    let adaptive = "set jobmanager.scheduler: adaptive in Flink's configuration (or scheduler-mode: reactive)";
+    match Strategy::of(flink.scheduler) {
+        Some(Strategy::Readers) => Finding::ok("scheduler", "no Flink: the members are readers"),
+        Some(Strategy::Reactive) if policy.spare_task_managers().0 > 0 => Finding::problem(
+            "scheduler",
+            "reactive mode: the job takes every slot, so that none can be spare",
+            "leave --spare-task-managers out, or set jobmanager.scheduler: adaptive without scheduler-mode",
+        ),
+        Some(Strategy::Reactive) => Finding::ok("scheduler", "reactive mode: the job takes every slot there is"),
+        Some(Strategy::Adaptive) if !flink.version.has_resource_requirements() => Finding::problem(
+            "scheduler",
+            format!("adaptive, but Flink {} cannot be asked for another parallelism (1.18 can)", flink.version),
+            "set scheduler-mode: reactive in Flink's configuration",
+        ),
+        Some(Strategy::Adaptive) => {
+            let bound = flink.job().and_then(Job::upper_bound);
+            if bound.is_some_and(|bound| bound.0 > flink.slots().0.max(1)) {
+                return Finding::advice(
+                    "scheduler",
+                    "adaptive, and the job may take more slots than there are: each TaskManager that comes restarts it",
+                    "set parallelism.default to the width that the job starts with",
+                );
+            }
+            Finding::ok("scheduler", "adaptive: Sluice sets the parallelism, TaskManagers come and go idle")
+        }
+        None => Finding::problem("scheduler", "the parallelism is fixed when the job starts", adaptive),
+    }
+}
+
 fn slots(flink: &Flink, policy: &Policy) -> Option<Finding> {
     let given = policy.slots_per_task_manager();
     let other = flink.task_managers.iter().find(|registered| registered.slots != given)?;
@@ -173,44 +201,6 @@ fn slots(flink: &Flink, policy: &Policy) -> Option<Finding> {
         format!("TaskManager {} has {} slots, --slots-per-task-manager says {given}", other.id, other.slots),
         format!("set --slots-per-task-manager {}", other.slots),
     ))
-}
-
-/// What makes a rescale in reactive mode cheap, as measured (docs/operations.md).
-fn advice(settings: &crate::flink::Settings, seen: &Observation) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let version = seen.flink.as_ref().map_or(FlinkVersion(1, 17), |flink| flink.value.version);
-    let mut expect = |keys: &[&str], wanted: &str, because: &str| {
-        if !keys.iter().any(|key| settings.get(key).is_some()) {
-            let found = format!("{} is not set", keys[0]);
-            findings.push(Finding::advice("setting", found, format!("{}: {wanted}: {because}", keys[0])));
-        }
-    };
-    if version >= FlinkVersion(2, 0) {
-        expect(
-            &["jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout"],
-            "2s",
-            "Flink 2.x otherwise waits 60 s after a TaskManager arrived",
-        );
-        expect(
-            &["jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling"],
-            "0s",
-            "Sluice has a cooldown of its own",
-        );
-    } else if version >= FlinkVersion(1, 19) {
-        expect(
-            &["jobmanager.adaptive-scheduler.scaling-interval.min"],
-            "0s",
-            "Flink otherwise lets 30 s pass between two rescales",
-        );
-    }
-    expect(&["heartbeat.timeout"], "6000", "a TaskManager that is killed is otherwise missed only after 50 s");
-    expect(
-        &["web.timeout"],
-        "5000",
-        "a TaskManager killed at the wrong moment otherwise freezes all metrics for 10 min",
-    );
-    expect(&["web.refresh-interval"], "1000", "Flink's answers are otherwise up to 3 s old, and so is each proof");
-    findings
 }
 
 fn owner(pool: &Pool) -> Vec<Finding> {

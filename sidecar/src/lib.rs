@@ -11,6 +11,7 @@ pub mod flink;
 pub mod observe;
 pub mod plan;
 pub mod pravega;
+mod readers;
 pub mod report;
 pub mod run;
 pub mod state_file;

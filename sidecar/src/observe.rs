@@ -4,13 +4,14 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use futures_util::future::join_all;
-use sluice_core::{Change, Flink, Observation, Operation, PolicyError, Reading, Scheduler, Stream, StreamName};
+use sluice_core::{Change, Flink, Observation, Operation, PolicyError, Reading, Scheduler, Slots, Stream};
 
 use crate::{
     args::Settings,
     clock,
     flink::{self, FlinkError, FlinkOptions},
     pravega::{self, ControllerOptions, Credentials},
+    readers,
     task_managers::{Deployment, DeploymentOptions, Owner, OwnerError, ProcessPool, ProcessPoolOptions},
 };
 
@@ -18,8 +19,8 @@ use crate::{
 pub struct Peers {
     /// The Pravega controllers.
     pub controller: pravega::Controller,
-    /// Flink's REST API.
-    pub flink: flink::Client,
+    /// Flink's REST API; `None` if there is no Flink.
+    pub flink: Option<flink::Client>,
     /// The owner of the TaskManagers.
     pub owner: Owner,
     /// Where savepoints go; Flink's own folder for them if not given.
@@ -65,7 +66,8 @@ impl Peers {
             timeout: flink.request_timeout,
         })?;
         let client =
-            flink::Client::new(&FlinkOptions { url: flink.flink_url.clone(), timeout: flink.request_timeout })?;
+            || flink::Client::new(&FlinkOptions { url: flink.flink_url.clone(), timeout: flink.request_timeout });
+        let client = if flink.no_flink { None } else { Some(client()?) };
         let owner = owner(settings, access).await?;
         Ok(Self { controller, flink: client, owner, savepoint_dir: settings.policy.savepoint_dir.clone() })
     }
@@ -141,13 +143,14 @@ impl Trouble {
 /// Looks at the peers and remembers the last good readings.
 pub struct Observer {
     job: Option<String>,
+    slots: Slots,
     last: Observation,
 }
 
 /// The one look of `plan` and `check`.
 pub async fn look_once(settings: &Settings) -> Result<(Peers, Look), BadConfig> {
     let peers = Peers::new(settings, Access::ReadOnly).await?;
-    let mut observer = Observer::new(settings.pravega.streams(), settings.flink.flink_job.clone());
+    let mut observer = Observer::new(settings);
     let look = observer.look(&peers, None).await;
     Ok((peers, look))
 }
@@ -163,11 +166,15 @@ pub struct Look {
 }
 
 impl Observer {
-    /// An observer of these streams and of the job of that name or id, or of the only job.
+    /// An observer of the streams and the job that the settings name.
     #[must_use]
-    pub fn new(streams: Vec<StreamName>, job: Option<String>) -> Self {
-        let streams = streams.into_iter().map(|name| Stream { name, shape: None }).collect();
-        Self { job, last: Observation { streams, ..Observation::default() } }
+    pub fn new(settings: &Settings) -> Self {
+        let streams = settings.pravega.streams().into_iter().map(|name| Stream { name, shape: None }).collect();
+        Self {
+            job: settings.flink.flink_job.clone(),
+            slots: Slots(settings.policy.slots_per_task_manager),
+            last: Observation { streams, ..Observation::default() },
+        }
     }
 
     /// Asks all peers at once.
@@ -180,17 +187,22 @@ impl Observer {
         let by_name = last == Some(Scheduler::Adaptive);
         let (shapes, flink, pool, checkpoint, savepoint) = tokio::join!(
             join_all(shapes),
-            Box::pin(stamped(peers.flink.observe(change.is_some()))),
+            Box::pin(observe_flink(peers.flink.as_ref(), change)),
             Box::pin(stamped(peers.owner.observe(by_name))),
-            checkpoint(&peers.flink, change),
-            savepoint(&peers.flink, change),
+            checkpoint(peers.flink.as_ref(), change),
+            savepoint(peers.flink.as_ref(), change),
         );
         for (stream, shape) in self.last.streams.iter_mut().zip(shapes) {
             keep(&mut stream.shape, shape.map_err(|e| Trouble::new("pravega", e.kind(), &e)), &mut troubles);
         }
-        let flink = flink.map(|flink| self.choose_job(flink, &mut troubles));
-        let flink = flink.map_err(|e| Trouble::new("flink", e.kind(), &e));
-        keep(&mut self.last.flink, flink, &mut troubles);
+        if let Some(flink) = flink {
+            let flink = flink.map(|flink| self.choose_job(flink, &mut troubles));
+            let flink = flink.map_err(|e| Trouble::new("flink", e.kind(), &e));
+            keep(&mut self.last.flink, flink, &mut troubles);
+        } else {
+            self.last.flink =
+                pool.as_ref().ok().map(|pool| readers::as_flink(pool, self.slots)).or(self.last.flink.take());
+        }
         let pool = pool.map_err(|e| Trouble::new("task_managers", e.kind(), &e));
         keep(&mut self.last.pool, pool, &mut troubles);
         let mut operation = |asked: Option<Result<Operation, FlinkError>>| match asked? {
@@ -224,15 +236,22 @@ async fn stamped<T, E>(answer: impl Future<Output = Result<T, E>>) -> Result<Rea
     answer.await.map(|value| Reading { at: clock::now(), value })
 }
 
-async fn checkpoint(flink: &flink::Client, change: Option<&Change>) -> Option<Result<Operation, FlinkError>> {
-    let change = change?;
-    let attempt = change.awaits_checkpoint()?;
-    Some(flink.checkpoint(&change.job, &change.trigger_id(attempt)).await)
+async fn observe_flink(
+    flink: Option<&flink::Client>,
+    change: Option<&Change>,
+) -> Option<Result<Reading<Flink>, FlinkError>> {
+    Some(stamped(flink?.observe(change.is_some())).await)
 }
 
-async fn savepoint(flink: &flink::Client, change: Option<&Change>) -> Option<Result<Operation, FlinkError>> {
+async fn checkpoint(flink: Option<&flink::Client>, change: Option<&Change>) -> Option<Result<Operation, FlinkError>> {
+    let change = change?;
+    let attempt = change.awaits_checkpoint()?;
+    Some(flink?.checkpoint(&change.job, &change.trigger_id(attempt)).await)
+}
+
+async fn savepoint(flink: Option<&flink::Client>, change: Option<&Change>) -> Option<Result<Operation, FlinkError>> {
     let change = change.filter(|change| change.awaits_savepoint())?;
-    Some(flink.savepoint(&change.job, &change.savepoint_trigger_id()).await)
+    Some(flink?.savepoint(&change.job, &change.savepoint_trigger_id()).await)
 }
 
 fn keep<T>(place: &mut Option<Reading<T>>, answer: Result<Reading<T>, Trouble>, troubles: &mut Vec<Trouble>) {

@@ -67,7 +67,7 @@ async fn control_loop(args: &RunArgs, shared: &Shared, metrics: &Arc<Metrics>) -
     }
     let (state_file, memory) = StateFile::open(path);
     Ok(ControlLoop {
-        observer: Observer::new(settings.pravega.streams(), settings.flink.flink_job.clone()),
+        observer: Observer::new(settings),
         peers,
         policy,
         memory,

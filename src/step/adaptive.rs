@@ -65,14 +65,8 @@ impl View<'_> {
     }
 
     fn more_task_managers(&self) -> Result<Step, Failure> {
-        let to = self.change.to.task_managers;
-        if self.change.replicas_set.is_some() || self.pool.replicas > to {
-            return Err(Failure::Contested);
-        }
-        if self.is_overdue(1) {
-            return Err(Failure::ReplicasNotSet);
-        }
-        Ok(Step::SetReplicas { replicas: to, stop: Vec::new() })
+        self.may_set_replicas()?;
+        Ok(Step::SetReplicas { replicas: self.change.to.task_managers, stop: Vec::new() })
     }
 
     /// How wide the job can be made now: as wide as it is to be, or at the deadline as wide as there

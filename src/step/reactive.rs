@@ -4,19 +4,18 @@
 //! about to come; on the way down a checkpoint is taken first, because Flink replays everything
 //! since the last one, and all surplus TaskManagers are stopped at once.
 
-use std::{cmp::Reverse, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{CHECKPOINT_FRESH, Need, Step, View, Waiting};
 use crate::{
     change::{Direction, Failure, Outcome},
-    observation::{Member, Registered},
     units::TaskManagers,
 };
 
 /// TaskManagers come up to this much earlier than the last time.
-const EARLY: Duration = Duration::from_secs(1);
+const EARLY: Duration = Duration::from_secs(2);
 
 /// A checkpoint that was taken for an arrival is worth another after this long.
 const SPENT: Duration = Duration::from_secs(3);
@@ -29,19 +28,7 @@ impl View<'_> {
         if self.pool.replicas == self.change.to.task_managers {
             return self.await_and_prove();
         }
-        if self.change.replicas_set.is_some() {
-            return Err(Failure::Contested);
-        }
-        let past = match self.change.direction {
-            Direction::Up => self.pool.replicas > self.change.to.task_managers,
-            Direction::Down => self.pool.replicas < self.change.to.task_managers,
-        };
-        if past {
-            return Err(Failure::Contested);
-        }
-        if self.now > self.change.target_since + self.policy.slots_deadline() {
-            return Err(Failure::ReplicasNotSet);
-        }
+        self.may_set_replicas()?;
         match self.change.direction {
             Direction::Up => self.ask_for_all(),
             Direction::Down => self.stop_surplus(),
@@ -64,16 +51,6 @@ impl View<'_> {
             return Ok(wait);
         }
         Ok(Step::SetReplicas { replicas: self.change.to.task_managers, stop: self.newest() })
-    }
-
-    /// Members that are not registered do no work and go first. The others work alike in reactive
-    /// mode, so the newest go, as a ReplicaSet would choose.
-    fn newest(&self) -> Vec<String> {
-        let surplus = self.pool.replicas.0.saturating_sub(self.change.to.task_managers.0);
-        let mut members: Vec<_> = self.pool.members.iter().collect();
-        let known = |member: &Member| self.flink.task_managers.iter().any(|known: &Registered| known.id == member.id);
-        members.sort_by_key(|member| (known(member), Reverse(member.started_at), Reverse(&member.id)));
-        members.iter().take(surplus as usize).map(|member| member.id.clone()).collect()
     }
 
     /// The right number is asked for: wait until the job runs on it, then for one checkpoint there.

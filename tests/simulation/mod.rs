@@ -377,6 +377,18 @@ impl World {
     }
 
     fn job(&self) -> Job {
+        let mut job = self.job_of_flink();
+        if self.scheduler == Scheduler::NoFlink {
+            // Whatever runs reads; there is nothing else to know.
+            job.parallelism = Parallelism(u32::try_from(self.registered().len()).unwrap());
+            (job.state, job.all_subtasks_run) = (JobState::Running, true);
+            (job.checkpoints, job.pending_records, job.busy) = (None, None, None);
+            job.vertices.clear();
+        }
+        job
+    }
+
+    fn job_of_flink(&self) -> Job {
         let state = match (self.running_since, self.parallelism) {
             (Some(_), _) => JobState::Running,
             (None, 0) => JobState::Created,

@@ -1,5 +1,6 @@
 //! The client against recorded replies of real Flinks.
 
+mod adaptive;
 mod any_text;
 mod recorded;
 mod strangers;
