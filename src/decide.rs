@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    change::{Change, Direction, Strategy},
+    change::{Change, Direction, Ended, Outcome, Strategy},
     decision::{Decision, Hold, Source},
     memory::{HOUR, Memory},
     observation::{Flink, Job, JobState, Observation, Pool, Reading},
@@ -249,11 +249,9 @@ fn may_grow(
     {
         return Err(Hold::Settling { until: since + policy.settle() });
     }
-    if !restarts_the_job(strategy, from, to) {
-        return Ok(());
-    }
-    rested(now, memory, policy.cooldown_up())?;
-    within_budget(now, memory, policy)
+    let restarts = restarts_the_job(strategy, from, to);
+    rested(now, memory, policy.cooldown_up(), restarts)?;
+    if restarts { within_budget(now, memory, policy) } else { Ok(()) }
 }
 
 /// Shrinking stops TaskManagers: it needs a job that runs, keeps up, and has wanted less for a while.
@@ -286,6 +284,7 @@ fn may_shrink(
     // A narrower job may need more TaskManagers than there are (spares): those come afterwards.
     let to = Width { task_managers: to.task_managers.min(from.task_managers), ..to };
     if !restarts_the_job(strategy, from, to) {
+        rested(now, memory, policy.cooldown_down(), false)?;
         return Ok(to);
     }
     match job.pending_records {
@@ -297,7 +296,7 @@ fn may_shrink(
         }
         _ => {}
     }
-    rested(now, memory, policy.cooldown_down())?;
+    rested(now, memory, policy.cooldown_down(), true)?;
     within_budget(now, memory, policy)?;
     Ok(to)
 }
@@ -307,15 +306,20 @@ fn checkpointed_since_restart(job: &Job) -> bool {
     checkpoints.last_completed.is_some_and(|checkpoint| checkpoint.triggered_at >= since)
 }
 
-fn rested(now: Timestamp, memory: &Memory, cooldown: Duration) -> Result<(), Hold> {
+/// What restarts the job rests after what restarted it; and nothing follows at once on a change that
+/// failed, or it would be tried again for ever.
+fn rested(now: Timestamp, memory: &Memory, cooldown: Duration, restarts: bool) -> Result<(), Hold> {
     // Filling an empty pool starts a job and restarts none, and so does what touches only idle
     // TaskManagers: nothing has to cool down after it.
-    let disturbing = |change: &Change| {
+    let restarted = |change: &Change| {
         change.registered_before > TaskManagers(0)
             && (change.strategy.disturbs_always() || change.has_triggered_a_restart())
     };
-    let last = memory.last.as_ref().filter(|last| disturbing(&last.change));
-    match last.map(|last| last.at + cooldown) {
+    let counts = |last: &&Ended| match last.outcome {
+        Outcome::Failed(_) => last.change.registered_before > TaskManagers(0),
+        Outcome::Done | Outcome::Limited { .. } => restarts && restarted(&last.change),
+    };
+    match memory.last.as_ref().filter(counts).map(|last| last.at + cooldown) {
         Some(until) if now < until => Err(Hold::CoolingDown { until }),
         _ => Ok(()),
     }

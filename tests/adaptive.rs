@@ -140,6 +140,7 @@ fn a_checkpoint_that_fails_holds_a_merge_and_not_a_split() {
         world.segments = 2;
         agent.run(&mut world, 200);
         assert_eq!((world.upper_bound(), world.restarts, outcome(&agent)), (4, 0, "checkpoint_failed"), "{version}");
+        assert!(world.checkpoints_triggered <= 9, "{version}: tried {} times", world.checkpoints_triggered);
         world.segments = 6;
         agent.run(&mut world, 250);
         assert_eq!((world.parallelism(), world.restarts), (6, 1), "{version}");
