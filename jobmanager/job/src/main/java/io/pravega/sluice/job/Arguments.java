@@ -15,7 +15,7 @@ final class Arguments {
 
     static final String USAGE =
             "--controller tcp://HOST:PORT[,HOST:PORT] --scope NAME --stream NAME"
-                    + " [--iterations N] [--start earliest|latest] [--ledger DIR]"
+                    + " [--iterations N] [--start earliest|latest] [--ledger DIR] [--trace DIR]"
                     + " [--tls-trust-store PEM] [--username NAME --password-file FILE]";
 
     private static final Set<String> KNOWN =
@@ -27,6 +27,7 @@ final class Arguments {
                             "iterations",
                             "start",
                             "ledger",
+                            "trace",
                             "tls-trust-store",
                             "username",
                             "password-file"));
@@ -133,6 +134,12 @@ final class Arguments {
         }
         URI uri = URI.create(ledger);
         return uri.getScheme() == null ? Path.of(ledger).toAbsolutePath().toUri() : uri;
+    }
+
+    /** Local folder of the trace files, or null for none. */
+    String trace() {
+        String trace = given.get("trace");
+        return trace == null ? null : Path.of(trace).toAbsolutePath().toString();
     }
 
     private String required(String name) throws BadArgument {

@@ -41,6 +41,9 @@ public final class BusyReader {
                         .returns(PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO)
                         .name("count-bases")
                         .uid("count-bases");
+        if (arguments.trace() != null) {
+            counted = Trace.of(counted, arguments.trace());
+        }
         if (arguments.ledger() != null) {
             Ledger.write(counted, arguments.ledger());
         }

@@ -57,6 +57,16 @@ final class Dna {
         return writer < 0 || sequence < 0 ? null : new long[] {writer, sequence};
     }
 
+    /**
+     * When an event was meant to be sent, in microseconds since the epoch.
+     *
+     * @return -1 if the first line does not say it
+     */
+    static long intendedMicros(byte[] event) {
+        int secondDot = indexOf(event, '.', indexOf(event, '.', 1) + 1);
+        return secondDot < 0 ? -1 : decimal(event, secondDot + 1, endOfLine(event, 0));
+    }
+
     private static int endOfLine(byte[] event, int from) {
         int i = from;
         while (i < event.length && event[i] != '\n') {

@@ -30,14 +30,16 @@ class ArgumentsTest {
         assertEquals(1, arguments.iterations());
         assertEquals(StartAt.EARLIEST, arguments.startAt());
         assertNull(arguments.ledger());
+        assertNull(arguments.trace());
         assertEquals("s/t at tcp://a:1,b:2", arguments.address().toString());
     }
 
     @Test
     void bothSpellingsOfAValue() throws Exception {
-        Arguments arguments = parse(GOOD + " --iterations=7 --start latest --ledger=/tmp/proof");
+        Arguments arguments = parse(GOOD + " --iterations=7 --start latest --ledger=/tmp/proof --trace /tmp/t");
         assertEquals(7, arguments.iterations());
         assertEquals(StartAt.LATEST, arguments.startAt());
+        assertEquals("/tmp/t", arguments.trace());
         assertEquals("file:///tmp/proof", arguments.ledger().toString().replaceAll("/$", ""));
         assertEquals(
                 "hdfs://x/y", parse(GOOD + " --ledger hdfs://x/y").ledger().toString());
