@@ -177,6 +177,16 @@ impl Flink {
         }
     }
 
+    /// As [`stop_task_manager`](Self::stop_task_manager), several at the same moment.
+    pub async fn stop_task_managers(&mut self, ids: &[String]) {
+        let mut leaving: Vec<Process> = ids.iter().filter_map(|id| self.task_managers.remove(id)).collect();
+        leaving.iter_mut().for_each(Process::ask_to_stop);
+        let deadline = Deadline::after(GRACE);
+        for process in &mut leaving {
+            process.wait(deadline.remaining()).await;
+        }
+    }
+
     /// Freezes the `JobManager`: its ports stay open and nothing answers. The `TaskManagers` give it up
     /// when their heartbeats time out.
     pub fn pause_job_manager(&mut self) {
@@ -236,6 +246,11 @@ impl Flink {
     /// How many checkpoints there were, and the last one.
     pub async fn checkpoints(&self) -> Result<Checkpoints, FlinkError> {
         self.rest.checkpoints(&self.job_id).await
+    }
+
+    /// What the `JobManager` is configured with, by its own account.
+    pub async fn configuration(&self) -> Result<BTreeMap<String, String>, FlinkError> {
+        self.rest.configuration().await
     }
 
     /// How often the job was restarted, rescaling included.

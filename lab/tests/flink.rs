@@ -22,7 +22,9 @@ async fn a_reactive_job_takes_what_the_lab_and_others_start() -> anyhow::Result<
         scope: "dna".into(),
         stream: "load".into(),
         iterations: 1,
+        from_now_on: false,
         ledger: None,
+        trace: None,
     };
     let mut flink = Flink::builder(&run, &version)
         .mode(Mode::Reactive)

@@ -145,7 +145,9 @@ async fn job(version: &str, args: &FlinkArgs, pravega: &Pravega) -> anyhow::Resu
         scope: name.scope.clone(),
         stream: name.stream.clone(),
         iterations: args.iterations,
+        from_now_on: false,
         ledger: None,
+        trace: None,
     };
     Ok(reader.into())
 }

@@ -54,7 +54,9 @@ pub async fn demo(args: DemoArgs) -> Result<()> {
             scope: SCOPE.into(),
             stream: STREAM.into(),
             iterations: 10,
+            from_now_on: false,
             ledger: Some(ledger_folder.clone()),
+            trace: None,
         })
         .start()
         .await?;

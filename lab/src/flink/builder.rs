@@ -25,6 +25,7 @@ pub struct FlinkBuilder {
     mode: Mode,
     rest_port: Option<u16>,
     slots: u32,
+    parallelism: u32,
     memory: TaskManagerMemory,
     job_manager_heap: u32,
     checkpoint_interval: Duration,
@@ -45,6 +46,7 @@ impl FlinkBuilder {
             mode: Mode::Reactive,
             rest_port: None,
             slots: 1,
+            parallelism: 1,
             memory: TaskManagerMemory::default(),
             job_manager_heap: 192,
             checkpoint_interval: Duration::from_secs(10),
@@ -94,6 +96,13 @@ impl FlinkBuilder {
     #[must_use]
     pub fn slots(mut self, slots: u32) -> Self {
         self.slots = slots.max(1);
+        self
+    }
+
+    /// The width that an adaptive job starts with; 1 if not given. A reactive one takes what slots it finds.
+    #[must_use]
+    pub fn parallelism(mut self, parallelism: u32) -> Self {
+        self.parallelism = parallelism.max(1);
         self
     }
 
@@ -171,6 +180,7 @@ impl FlinkBuilder {
             rpc_port: run.port()?,
             rest_port,
             slots: self.slots,
+            parallelism: self.parallelism,
             memory: self.memory,
             checkpoint_interval: self.checkpoint_interval,
             zookeeper: self.zookeeper,

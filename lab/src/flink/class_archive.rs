@@ -82,6 +82,7 @@ async fn record(
         rpc_port: ports.take()?,
         rest_port: ports.take()?,
         slots: 1,
+        parallelism: 1,
         memory,
         checkpoint_interval: Duration::from_mins(1),
         zookeeper: None,

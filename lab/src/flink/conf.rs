@@ -62,6 +62,8 @@ pub struct Conf {
     pub rpc_port: u16,
     pub rest_port: u16,
     pub slots: u32,
+    /// The width that an adaptive job starts with.
+    pub parallelism: u32,
     pub memory: TaskManagerMemory,
     pub checkpoint_interval: Duration,
     /// The `ZooKeeper` that keeps what the `JobManager` must not forget; none for no high availability.
@@ -113,7 +115,12 @@ impl Conf {
     fn scheduling(&self) -> Vec<(&'static str, String)> {
         let mut options = match self.mode {
             Mode::Reactive => vec![("scheduler-mode", "reactive".to_owned())],
-            Mode::Adaptive => vec![("jobmanager.scheduler", "adaptive".to_owned())],
+            Mode::Adaptive => vec![
+                ("jobmanager.scheduler", "adaptive".to_owned()),
+                ("parallelism.default", self.parallelism.to_string()),
+                // Otherwise the width that it starts with would decide how wide it can become.
+                ("pipeline.max-parallelism", "128".into()),
+            ],
             Mode::Default => Vec::new(),
         };
         if self.quick {
@@ -126,6 +133,13 @@ impl Conf {
             options.push(("heartbeat.rpc-failure-threshold", "1".into()));
             if self.mode != Mode::Default {
                 options.extend(self.quick_rescaling());
+            }
+            if self.mode == Mode::Adaptive {
+                // Only a slot that has been idle this long shows as free; by default it is 50 s.
+                options.push(("slot.idle.timeout", "2000".into()));
+                if self.version.is_at_least(2, 3) {
+                    options.push(("web.adaptive-scheduler.rescale-history.size", "20".into()));
+                }
             }
         }
         options
@@ -223,6 +237,7 @@ mod tests {
             rpc_port: 20_001,
             rest_port: 20_002,
             slots: 1,
+            parallelism: 2,
             memory: TaskManagerMemory::default(),
             checkpoint_interval: Duration::from_secs(10),
             zookeeper: None,
@@ -254,6 +269,8 @@ mod tests {
         let adaptive = text("2.3.0", Mode::Adaptive);
         assert!(adaptive.contains("jobmanager.scheduler: adaptive\n") && !adaptive.contains("scheduler-mode"));
         assert!(adaptive.contains("executing.cooldown-after-rescaling: 0s\n"));
+        assert!(adaptive.contains("parallelism.default: 2\n") && adaptive.contains("slot.idle.timeout: 2000\n"));
+        assert!(!reactive.contains("parallelism.default") && !reactive.contains("slot.idle.timeout"));
         let fixed = text("1.18.1", Mode::Default);
         assert!(!fixed.contains("adaptive") && !fixed.contains("reactive"));
     }

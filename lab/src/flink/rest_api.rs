@@ -1,7 +1,9 @@
 //! The few questions that the lab asks Flink's REST API.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -61,6 +63,10 @@ pub struct Checkpoints {
     pub completed: u64,
     /// How many have failed.
     pub failed: u64,
+    /// How often the job went back to one: once for every restart, a change of width included.
+    pub restored: u64,
+    /// When the last complete one was begun.
+    pub last_begun: Option<Timestamp>,
     /// The number of the last complete one.
     pub last: Option<u64>,
     /// Where that one is, if it is kept outside.
@@ -86,7 +92,7 @@ struct JobAnswer {
 #[derive(Debug, Deserialize)]
 struct Vertex {
     parallelism: u32,
-    tasks: std::collections::BTreeMap<String, u32>,
+    tasks: BTreeMap<String, u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,6 +110,7 @@ struct CheckpointsAnswer {
 struct CheckpointCounts {
     completed: u64,
     failed: u64,
+    restored: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -114,7 +121,14 @@ struct LatestCheckpoints {
 #[derive(Debug, Deserialize)]
 struct CompletedCheckpoint {
     id: u64,
+    trigger_timestamp: i64,
     external_path: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Setting {
+    key: String,
+    value: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -171,6 +185,8 @@ impl RestApi {
         Ok(Checkpoints {
             completed: answer.counts.completed,
             failed: answer.counts.failed,
+            restored: answer.counts.restored,
+            last_begun: last.as_ref().and_then(|last| Timestamp::from_millisecond(last.trigger_timestamp).ok()),
             last: last.as_ref().map(|checkpoint| checkpoint.id),
             last_path: last.and_then(|checkpoint| checkpoint.external_path),
         })
@@ -181,6 +197,12 @@ impl RestApi {
         let answer: Vec<Metric> = self.get(&path).await?;
         let value = answer.first().and_then(|metric| metric.value.parse().ok());
         value.ok_or_else(|| FlinkError::Rest { path, why: "there is no such metric yet".into() })
+    }
+
+    /// What the `JobManager` is configured with.
+    pub async fn configuration(&self) -> Result<BTreeMap<String, String>, FlinkError> {
+        let answer: Vec<Setting> = self.get("/jobmanager/config").await?;
+        Ok(answer.into_iter().map(|setting| (setting.key, setting.value)).collect())
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, FlinkError> {

@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Result, ensure};
 use sluice_lab::{
     Admin, BusyReader, Flink, FlinkVersion, Mode, Pravega, RunDir, Scaling,
-    rig::{Agent, AgentPlan, Generator, Ledger, Load, Proof, Written},
+    rig::{Agent, AgentPlan, Generator, Ledger, Load, Proof, Trace, Written},
 };
 
 /// The scope of all scenes.
@@ -17,6 +17,37 @@ pub const QUICK: [&str; 6] = ["--cooldown-up", "2s", "--cooldown-down", "2s", "-
 
 /// Long enough for anything on two busy cores.
 pub const LONG: Duration = Duration::from_secs(150);
+
+/// What kind of scene it is.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The version of Flink.
+    pub flink: String,
+    /// Which scheduler runs the job, and so which strategy the agent picks.
+    pub mode: Mode,
+    /// Segments that the stream has at the beginning.
+    pub segments: u32,
+    /// How often Flink takes a checkpoint by itself.
+    pub checkpoint_interval: Duration,
+    /// Options of Flink on top of the lab's own.
+    pub options: Vec<(String, String)>,
+    /// Whether the job is measured, from what is written from now on, instead of proven, from the
+    /// beginning of the stream: then there is a trace instead of a ledger.
+    pub measured: bool,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            flink: FlinkVersion::DEFAULT.to_string(),
+            mode: Mode::Reactive,
+            segments: 1,
+            checkpoint_interval: Duration::from_secs(5),
+            options: Vec::new(),
+            measured: false,
+        }
+    }
+}
 
 /// A stream, a job and what is needed to start an agent on them.
 #[derive(Debug)]
@@ -31,6 +62,8 @@ pub struct Scene {
     pub flink: Flink,
     /// What the job counted.
     pub ledger: Ledger,
+    /// When the job put it out.
+    pub trace: Trace,
     controllers: Vec<String>,
     loads: u32,
     agents: u32,
@@ -50,16 +83,20 @@ impl Scene {
         segments: u32,
         checkpoint_interval: Duration,
     ) -> Result<Self> {
+        let setting = Setting { flink: flink.into(), segments, checkpoint_interval, ..Setting::default() };
+        Self::open_as(pravega, name, &setting).await
+    }
+
+    /// As [`Scene::open`], of any kind. The stream may be there already.
+    pub async fn open_as(pravega: &Pravega, name: &str, setting: &Setting) -> Result<Self> {
         let run = RunDir::fresh()?;
         let admin = pravega.admin();
         admin.create_scope(SCOPE).await?;
         // Pravega refuses to merge below the number that a stream was created with.
         admin.create_stream(SCOPE, name, Scaling::fixed(1)).await?;
-        if segments > 1 {
-            admin.scale_to(SCOPE, name, segments).await?;
-        }
-        let folder = run.path().join("ledger");
-        let version: FlinkVersion = flink.parse()?;
+        admin.scale_to(SCOPE, name, setting.segments).await?;
+        let (ledger, trace) = (run.path().join("ledger"), run.path().join("trace"));
+        let version: FlinkVersion = setting.flink.parse()?;
         let repository = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let job = BusyReader {
             jar: BusyReader::jar_in(&repository, version),
@@ -67,17 +104,21 @@ impl Scene {
             scope: SCOPE.into(),
             stream: name.into(),
             iterations: 1,
-            ledger: Some(folder.clone()),
+            from_now_on: setting.measured,
+            ledger: (!setting.measured).then(|| ledger.clone()),
+            trace: setting.measured.then(|| trace.clone()),
         };
-        let flink = Flink::builder(&run, flink)
-            .mode(Mode::Reactive)
-            .checkpoint_interval(checkpoint_interval)
-            .job(job)
-            .start()
-            .await?;
-        let ledger = Ledger::new(folder);
+        let mut builder = Flink::builder(&run, &setting.flink)
+            .mode(setting.mode)
+            .checkpoint_interval(setting.checkpoint_interval)
+            .job(job);
+        for (name, value) in &setting.options {
+            builder = builder.option(name, value);
+        }
+        let flink = builder.start().await?;
+        let (ledger, trace) = (Ledger::new(ledger), Trace::new(trace));
         let controllers = pravega.controllers();
-        Ok(Self { run, admin, stream: name.into(), flink, ledger, controllers, loads: 0, agents: 0 })
+        Ok(Self { run, admin, stream: name.into(), flink, ledger, trace, controllers, loads: 0, agents: 0 })
     }
 
     /// What starts an agent here; change it before [`Agent::start`] where a test wants another.
