@@ -108,6 +108,7 @@ pub struct Flink {
     ready_within: Duration,
     job_id: String,
     task_managers: BTreeMap<String, Process>,
+    dismissed: Vec<Process>,
     job_manager: Option<Process>,
 }
 
@@ -177,13 +178,14 @@ impl Flink {
         }
     }
 
-    /// As [`stop_task_manager`](Self::stop_task_manager), several at the same moment.
-    pub async fn stop_task_managers(&mut self, ids: &[String]) {
-        let mut leaving: Vec<Process> = ids.iter().filter_map(|id| self.task_managers.remove(id)).collect();
-        leaving.iter_mut().for_each(Process::ask_to_stop);
-        let deadline = Deadline::after(GRACE);
-        for process in &mut leaving {
-            process.wait(deadline.remaining()).await;
+    /// Asks several `TaskManagers` to stop at the same moment and does not wait, as whoever lowers the
+    /// replicas of a Deployment does.
+    pub fn dismiss_task_managers<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) {
+        for id in ids {
+            if let Some(mut process) = self.task_managers.remove(id) {
+                process.ask_to_stop();
+                self.dismissed.push(process);
+            }
         }
     }
 
@@ -303,6 +305,7 @@ impl Flink {
     /// Stops everything, all at once.
     pub async fn stop(mut self) {
         let mut all: Vec<Process> = std::mem::take(&mut self.task_managers).into_values().collect();
+        all.append(&mut self.dismissed);
         all.extend(self.job_manager.take());
         all.iter_mut().for_each(Process::ask_to_stop);
         let deadline = Deadline::after(GRACE);

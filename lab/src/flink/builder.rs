@@ -208,6 +208,7 @@ impl FlinkBuilder {
             ready_within: self.ready_within,
             job_id: String::new(),
             task_managers: BTreeMap::new(),
+            dismissed: Vec::new(),
             job_manager: None,
             run,
         };

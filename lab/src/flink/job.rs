@@ -91,8 +91,7 @@ mod tests {
         let line = |reader: BusyReader| Job::from(reader).args.join(" ");
         let usual = "--controller tcp://a:1 --scope s --stream t --iterations 3";
         assert_eq!(line(plain.clone()), usual);
-        let watched =
-            BusyReader { from_now_on: true, ledger: Some("/l".into()), trace: Some("/t".into()), ..plain };
+        let watched = BusyReader { from_now_on: true, ledger: Some("/l".into()), trace: Some("/t".into()), ..plain };
         assert_eq!(line(watched), format!("{usual} --start latest --ledger file:///l --trace /t"));
     }
 
