@@ -2,8 +2,10 @@
 #
 #   make demo    a real Pravega stream changes its segments, a real Flink job follows it
 #   make test    all tests, with the real Pravega and Flink of the lab
+#   make test-flink-matrix   changes of width on every version of Flink from 1.17 on
 #   make check   formatting, lints, purity of the core, generated docs
 #   make bench   the figures of README.md, measured again
+#   make bench-rescale       the tables of docs/rescaling.md, measured again (hours; goes on where it stopped)
 #   make docs    regenerate docs/cli.md and docs/metrics.md
 #   make fetch   fill the caches: jars and Flink distributions, from package registries
 
@@ -16,7 +18,7 @@ JOB_SOURCES  := $(JOB)/pom.xml $(shell find $(JOB)/src -type f 2>/dev/null)
 LAB          := target/debug/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-lab check bench docs fetch bins jobs clean
+.PHONY: help demo test test-unit test-lab test-flink-matrix check bench bench-rescale docs fetch bins jobs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -49,6 +51,11 @@ test-lab: bins jobs
 	$(CARGO) test --workspace --test pravega --test flink --test real_pravega -- --ignored --test-threads=1
 	$(CARGO) test --workspace --test lab -- --ignored
 
+# The versions are named in the test; those that are not in the cache are fetched. One jar serves all of
+# them, `jobs` builds those that would tell if it did not.
+test-flink-matrix: bins jobs
+	$(CARGO) test -p sluice-e2e --test matrix -- --ignored $(MATRIX)
+
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
@@ -62,7 +69,12 @@ check:
 
 bench:
 	$(CARGO) build --release -p sluice
-	$(CARGO) bench -p sluice-e2e
+	$(CARGO) bench -p sluice-e2e --bench follow
+
+# RESCALE='--quick' tries it out; '--help' tells more. The generator is not what is measured.
+bench-rescale: bins $(JOB)/target/flink-$(FLINK)/busy-reader.jar
+	$(CARGO) build --release -p sluice
+	$(CARGO) bench -p sluice-e2e --bench rescale -- $(RESCALE)
 
 docs:
 	SLUICE_UPDATE_DOCS=1 $(CARGO) test -p sluice --test docs

@@ -9,14 +9,38 @@ use sluice_lab::{BusyReader, Flink, FlinkVersion, Mode, Pravega, RunDir, Scaling
 
 const LIMIT: Duration = Duration::from_mins(2);
 
+/// What the adaptive strategy stands on: the job starts at the width that is asked for, and a slot that
+/// it leaves alone shows as free soon.
 #[tokio::test]
 #[ignore = "starts real Pravega and Flink"]
-async fn a_reactive_job_takes_what_the_lab_and_others_start() -> anyhow::Result<()> {
+async fn an_adaptive_job_leaves_alone_what_it_is_not_asked_to_take() -> anyhow::Result<()> {
     let version = std::env::var("SLUICE_LAB_FLINK").unwrap_or_else(|_| FlinkVersion::DEFAULT.to_string());
     let run = RunDir::fresh()?;
     let pravega = Pravega::builder(&run).start().await?;
     pravega.admin().create_stream("dna", "load", Scaling::fixed(2)).await?;
-    let reader = BusyReader {
+    let job = reader(&version, &pravega)?;
+    let mut flink = Flink::builder(&run, &version).mode(Mode::Adaptive).job(job).start().await?;
+    flink.start_task_manager("tm-1")?;
+    flink.wait_running(1, LIMIT).await?;
+    flink.start_task_manager("tm-2")?;
+    let mut managers = flink.task_managers().await?;
+    for _ in 0..240 {
+        if managers.len() == 2 && managers.iter().map(|manager| manager.free_slots).sum::<u32>() == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        managers = flink.task_managers().await?;
+    }
+    assert_eq!(managers.iter().map(|manager| manager.free_slots).sum::<u32>(), 1, "{managers:?}");
+    assert!(flink.job_status().await?.runs_at(1));
+    flink.stop().await;
+    pravega.stop().await?;
+    run.passed();
+    Ok(())
+}
+
+fn reader(version: &str, pravega: &Pravega) -> anyhow::Result<BusyReader> {
+    Ok(BusyReader {
         jar: BusyReader::jar_in(Path::new("..").canonicalize()?.as_path(), version.parse()?),
         controller: pravega.controller_uri(),
         scope: "dna".into(),
@@ -25,7 +49,17 @@ async fn a_reactive_job_takes_what_the_lab_and_others_start() -> anyhow::Result<
         from_now_on: false,
         ledger: None,
         trace: None,
-    };
+    })
+}
+
+#[tokio::test]
+#[ignore = "starts real Pravega and Flink"]
+async fn a_reactive_job_takes_what_the_lab_and_others_start() -> anyhow::Result<()> {
+    let version = std::env::var("SLUICE_LAB_FLINK").unwrap_or_else(|_| FlinkVersion::DEFAULT.to_string());
+    let run = RunDir::fresh()?;
+    let pravega = Pravega::builder(&run).start().await?;
+    pravega.admin().create_stream("dna", "load", Scaling::fixed(2)).await?;
+    let reader = reader(&version, &pravega)?;
     let mut flink = Flink::builder(&run, &version)
         .mode(Mode::Reactive)
         .job(reader)

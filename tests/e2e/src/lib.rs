@@ -1,5 +1,7 @@
 //! What the lab tests and the benchmarks share.
 
 pub mod fake_cluster;
+pub mod lab;
 pub mod percentile;
+pub mod rescale;
 pub mod scene;

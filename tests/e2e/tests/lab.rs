@@ -1,71 +1,25 @@
 //! The main job on the real Pravega and the real Flink, one scene after the other on one Pravega.
 //! `cargo test -p sluice-e2e --test lab -- --ignored [NAME]`
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use libtest_mimic::{Arguments, Failed, Trial};
-use sluice_e2e::scene::{LONG, Scene};
+use sluice_e2e::{
+    lab::Lab,
+    rescale::rescale_and_prove,
+    scene::{LONG, Scene},
+};
 use sluice_lab::{
-    Pravega, RunDir,
+    Mode, Pravega,
     rig::{Agent, AgentPlan, Proxy, binary},
 };
-use tokio::runtime::Runtime;
 
 const DEFAULT: &str = "1.20.5";
 
-/// The Pravega that all scenes share, started by the first.
-struct Lab {
-    runtime: Runtime,
-    started: Mutex<Option<(RunDir, Pravega)>>,
-}
-
-impl Lab {
-    fn play<F>(&self, scene: F) -> Result<(), Failed>
-    where
-        F: AsyncFnOnce(&mut Pravega) -> Result<()>,
-    {
-        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-        let played = self.runtime.block_on(async {
-            if started.is_none() {
-                let run = RunDir::fresh()?;
-                let pravega = Pravega::builder(&run).controllers(2).start().await?;
-                *started = Some((run, pravega));
-            }
-            match started.as_mut() {
-                Some((_, pravega)) => scene(pravega).await,
-                None => Ok(()),
-            }
-        });
-        played.map_err(|error| Failed::from(format!("{error:#}")))
-    }
-
-    fn stop(&self, passed: bool) {
-        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((run, pravega)) = started {
-            let _ = self.runtime.block_on(pravega.stop());
-            if passed {
-                run.passed();
-            }
-        }
-    }
-}
-
 fn main() -> Result<()> {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
-    let lab = Arc::new(Lab { runtime: Runtime::new()?, started: Mutex::new(None) });
+    let lab = Lab::new()?;
     macro_rules! scenes {
-        ($($scene:path),* $(,)?) => {
-            vec![$({
-                let lab = lab.clone();
-                let name = stringify!($scene);
-                Trial::test(name, move || lab.play($scene)).with_ignored_flag(true)
-            }),*]
-        };
+        ($($scene:path),* $(,)?) => { vec![$(lab.trial(stringify!($scene), $scene)),*] };
     }
     let scenes = scenes![
         an_empty_pool_is_filled_and_the_stream_followed_1_3_2_1,
@@ -76,11 +30,12 @@ fn main() -> Result<()> {
         flink_goes_away_and_comes_back,
         what_is_not_there_is_named,
         the_job_follows_on_flink_1_17,
-        the_job_follows_on_flink_2_3,
+        reactive_on_flink_1_20,
+        adaptive_on_flink_1_20,
+        reactive_on_flink_2_3,
+        adaptive_on_flink_2_3,
     ];
-    let conclusion = libtest_mimic::run(&arguments, scenes);
-    lab.stop(!conclusion.has_failed());
-    conclusion.exit()
+    lab.run(scenes).exit()
 }
 
 async fn an_empty_pool_is_filled_and_the_stream_followed_1_3_2_1(pravega: &mut Pravega) -> Result<()> {
@@ -120,8 +75,20 @@ async fn the_job_follows_on_flink_1_17(pravega: &mut Pravega) -> Result<()> {
     follow_up_and_down(pravega, "flink-1-17", "1.17.2").await
 }
 
-async fn the_job_follows_on_flink_2_3(pravega: &mut Pravega) -> Result<()> {
-    follow_up_and_down(pravega, "flink-2-3", "2.3.0").await
+async fn reactive_on_flink_1_20(pravega: &mut Pravega) -> Result<()> {
+    rescale_and_prove(pravega, DEFAULT, Mode::Reactive).await
+}
+
+async fn adaptive_on_flink_1_20(pravega: &mut Pravega) -> Result<()> {
+    rescale_and_prove(pravega, DEFAULT, Mode::Adaptive).await
+}
+
+async fn reactive_on_flink_2_3(pravega: &mut Pravega) -> Result<()> {
+    rescale_and_prove(pravega, "2.3.0", Mode::Reactive).await
+}
+
+async fn adaptive_on_flink_2_3(pravega: &mut Pravega) -> Result<()> {
+    rescale_and_prove(pravega, "2.3.0", Mode::Adaptive).await
 }
 
 async fn follow_up_and_down(pravega: &mut Pravega, stream: &str, flink: &str) -> Result<()> {

@@ -29,6 +29,7 @@ const LIMIT_OF_A_SESSION: Duration = Duration::from_mins(12);
 
 /// Measures what rescaling costs.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 struct Args {
     /// Versions of Flink.
     #[arg(long, default_values = ["1.20.5", "2.3.0"])]
@@ -39,7 +40,7 @@ struct Args {
     /// Which measurements; both if not given.
     #[arg(long, value_enum)]
     part: Vec<Part>,
-    /// How often each is repeated.
+    /// How often each is repeated, at least.
     #[arg(long, default_value_t = 5)]
     repeats: u32,
     /// Events written per second.
@@ -81,7 +82,7 @@ async fn main() -> Result<()> {
     if !args.print {
         measure(&args, &mut results).await?;
     }
-    println!("\n{}", table::markdown(results.rows()));
+    println!("\n{}", table::markdown(results.rows(), args.rate));
     Ok(())
 }
 
@@ -103,7 +104,9 @@ async fn measure(args: &Args, results: &mut Results) -> Result<()> {
         let played = tokio::time::timeout(LIMIT_OF_A_SESSION, session.play(&pravega)).await;
         match played.context("it takes too long").and_then(|played| played) {
             Ok(rows) => {
-                rows.iter().for_each(|row| println!("    {row}"));
+                for row in &rows {
+                    println!("    {row}");
+                }
                 results.add(rows)?;
             }
             Err(error) => {
@@ -128,7 +131,8 @@ fn plan(args: &Args) -> Vec<Session> {
         if !args.part.is_empty() && !args.part.contains(&part) {
             continue;
         }
-        for repeat in 0..args.repeats {
+        let repeats = part.sessions(args.repeats);
+        for repeat in 0..repeats {
             for flink in &args.flink {
                 let mut drivers: Vec<Driver> = part.drivers().iter().copied().filter(wanted).collect();
                 let turn = repeat as usize % drivers.len().max(1);
@@ -138,7 +142,7 @@ fn plan(args: &Args) -> Vec<Session> {
                     flink: flink.clone(),
                     driver,
                     repeat,
-                    repeats: args.repeats,
+                    repeats,
                     rate: args.rate,
                     checkpoint_interval: args.checkpoint_interval,
                     changes: part.changes(args.quick).to_vec(),

@@ -31,6 +31,14 @@ impl Part {
         }
     }
 
+    /// How many sessions it takes to have each figure so often: one session follows the stream twice.
+    pub fn sessions(self, repeats: u32) -> u32 {
+        match self {
+            Self::Changes => repeats,
+            Self::Follow => repeats.div_ceil(2),
+        }
+    }
+
     /// The changes of one session.
     pub fn changes(self, quick: bool) -> &'static [(u32, u32)] {
         match (self, quick) {

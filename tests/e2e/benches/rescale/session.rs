@@ -89,6 +89,8 @@ impl Session {
         let load = scene.load(self.rate)?;
         let mut hand = Hand::start(&mut scene, self.driver, first).await?;
         scene.flink.wait_running(first, LONG).await?;
+        watch::until_over(&scene.flink, &watch::before(&scene.flink).await?, first, first + self.driver.spares())
+            .await?;
         scene.flink.wait_checkpoint(LONG).await?;
         hand.in_step(first).await?;
 

@@ -11,11 +11,11 @@ use crate::{
 };
 
 /// All tables as Markdown.
-pub fn markdown(rows: &[Row]) -> String {
+pub fn markdown(rows: &[Row], rate: u32) -> String {
     let mut versions: Vec<&str> = rows.iter().map(|row| row.key().flink.as_str()).collect();
     versions.sort_unstable();
     versions.dedup();
-    let mut text = String::new();
+    let mut text = about(rate);
     for version in versions {
         let of = |part| -> Vec<&Row> {
             let here = |row: &&Row| row.key().flink == version && row.key().part == part;
@@ -36,6 +36,22 @@ pub fn markdown(rows: &[Row]) -> String {
         settings(&mut text, rows.iter().filter(|row| row.key().flink == version));
     }
     text
+}
+
+/// What the tables do not say themselves.
+fn about(rate: u32) -> String {
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    format!(
+        "Measured with `make bench-rescale` on one machine with {cores} cores that runs everything: Pravega, the \
+         generator ({rate} events/s, constant), Flink and each TaskManager, one slot each. Every figure is the median \
+         of *n* changes, with the smallest and the largest in brackets. The drivers take turns on the same stream, and \
+         the moments of the changes are spread evenly over the time between two checkpoints. Records, silence and \
+         lateness are read off the output of the job, restarts and widths off Flink's REST API (up to 0.3 s old). The \
+         *silence* is the longest time without any output from the decision until 5 s after all has come to rest; the \
+         *latest record* is how long after its intended time a record came out at most, so it also tells of single \
+         readers that start later; the *noise* is the longest silence in an undisturbed time of the same length right \
+         after.\n\n"
+    )
 }
 
 /// The samples of one line of a table.
@@ -61,20 +77,21 @@ fn lines<'a>(rows: &[&'a Row]) -> BTreeMap<(usize, (u32, u32), Driver), Line<'a>
 fn changes(text: &mut String, rows: &[&Row]) {
     let _ = writeln!(
         text,
-        "| change | driven by | n | restarts | records replayed | as seconds of input | longest silence, s | noise of \
-         the machine, s | decision → RUNNING at the new width, s |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+        "| change | driven by | n | restarts | records replayed | as seconds of input | longest silence, s | latest record, s | noise of \
+         the machine, s | decision → RUNNING at the new width, s |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     );
     let lines = lines(rows);
     for ((_, (from, to), driver), line) in &lines {
         let _ = writeln!(
             text,
-            "| {from}→{to} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {from}→{to} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             driver.name(),
             line.len(),
             spread(line, 0, |row| figure(row, "restarts")),
             spread(line, 0, |row| figure(row, "replayed")),
             spread(line, 2, |row| Some(figure(row, "replayed")? / figure(row, "rate")?)),
             spread(line, 2, |row| Some(figure(row, "silence_ms")? / 1000.0)),
+            spread(line, 2, |row| Some(figure(row, "late_ms")? / 1000.0)),
             spread(line, 2, |row| Some(figure(row, "noise_ms")? / 1000.0)),
             spread(line, 1, |row| Some(figure(row, "decision_ms")? / 1000.0)),
         );
