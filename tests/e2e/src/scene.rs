@@ -31,6 +31,8 @@ pub struct Setting {
     pub checkpoint_interval: Duration,
     /// Options of Flink on top of the lab's own.
     pub options: Vec<(String, String)>,
+    /// Whether Flink keeps its own timeouts, which rescale late.
+    pub stock_timeouts: bool,
     /// Whether the job is measured, from what is written from now on, instead of proven, from the
     /// beginning of the stream: then there is a trace instead of a ledger.
     pub measured: bool,
@@ -44,6 +46,7 @@ impl Default for Setting {
             segments: 1,
             checkpoint_interval: Duration::from_secs(5),
             options: Vec::new(),
+            stock_timeouts: false,
             measured: false,
         }
     }
@@ -112,6 +115,9 @@ impl Scene {
             .mode(setting.mode)
             .checkpoint_interval(setting.checkpoint_interval)
             .job(job);
+        if setting.stock_timeouts {
+            builder = builder.stock_timeouts();
+        }
         for (name, value) in &setting.options {
             builder = builder.option(name, value);
         }

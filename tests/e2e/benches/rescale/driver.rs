@@ -22,7 +22,9 @@ pub enum Driver {
     Reactive,
     /// TaskManagers of a reactive Flink started and stopped, and nothing else.
     Bare,
-    /// The same, by an autoscaler behind a metric pipeline.
+    /// The same, with all of Flink's timeouts at their defaults. Only if asked for: it takes minutes.
+    Stock,
+    /// As `bare`, by an autoscaler behind a metric pipeline.
     Metrics,
 }
 
@@ -34,6 +36,7 @@ impl Driver {
             Self::Spare => "Sluice, adaptive, 1 spare",
             Self::Reactive => "Sluice, reactive",
             Self::Bare => "bare reactive Flink, replicas changed",
+            Self::Stock => "bare reactive Flink at its default timeouts, replicas changed",
             Self::Metrics => "bare reactive Flink, replicas changed by a 15 s metric pipeline",
         }
     }
@@ -42,7 +45,7 @@ impl Driver {
     pub fn mode(self) -> Mode {
         match self {
             Self::Adaptive | Self::Spare => Mode::Adaptive,
-            Self::Reactive | Self::Bare | Self::Metrics => Mode::Reactive,
+            Self::Reactive | Self::Bare | Self::Stock | Self::Metrics => Mode::Reactive,
         }
     }
 
@@ -55,7 +58,7 @@ impl Driver {
                 flags.extend(["--spare-task-managers".into(), self.spares().to_string()]);
                 Some(flags)
             }
-            Self::Bare | Self::Metrics => None,
+            Self::Bare | Self::Stock | Self::Metrics => None,
         }
     }
 

@@ -34,7 +34,7 @@ struct Args {
     /// Versions of Flink.
     #[arg(long, default_values = ["1.20.5", "2.3.0"])]
     flink: Vec<String>,
-    /// Who drives the changes; all if not given.
+    /// Who drives the changes; all except `stock` if not given.
     #[arg(long, value_enum)]
     driver: Vec<Driver>,
     /// Which measurements; both if not given.
@@ -125,7 +125,8 @@ async fn measure(args: &Args, results: &mut Results) -> Result<()> {
 
 /// All sessions, in an order in which drivers and versions take turns.
 fn plan(args: &Args) -> Vec<Session> {
-    let wanted = |driver: &Driver| args.driver.is_empty() || args.driver.contains(driver);
+    let usual = |driver: &Driver| args.driver.is_empty() && *driver != Driver::Stock;
+    let wanted = |driver: &Driver| usual(driver) || args.driver.contains(driver);
     let mut sessions = Vec::new();
     for part in [Part::Changes, Part::Follow] {
         if !args.part.is_empty() && !args.part.contains(&part) {

@@ -26,7 +26,7 @@ impl Part {
     /// Whom it compares.
     pub fn drivers(self) -> &'static [Driver] {
         match self {
-            Self::Changes => &[Driver::Adaptive, Driver::Reactive, Driver::Bare],
+            Self::Changes => &[Driver::Adaptive, Driver::Reactive, Driver::Bare, Driver::Stock],
             Self::Follow => &[Driver::Spare, Driver::Adaptive, Driver::Metrics],
         }
     }
