@@ -30,11 +30,12 @@ const OPTIONS: [(&str, &str); 5] = [
 ];
 
 /// What of the configuration is named beside the figures.
-const NAMED: [&str; 9] = [
+const NAMED: [&str; 10] = [
     "execution.checkpointing.interval",
     "heartbeat.",
     "jobmanager.adaptive-scheduler.",
     "jobmanager.scheduler",
+    "parallelism.default",
     "restart-strategy.",
     "scheduler-mode",
     "slot.idle.timeout",
