@@ -1,5 +1,6 @@
 //! What the lab tests and the benchmarks share.
 
+pub mod adaptive;
 pub mod fake_cluster;
 pub mod lab;
 pub mod percentile;

@@ -31,6 +31,8 @@ pub struct Setting {
     pub checkpoint_interval: Duration,
     /// Options of Flink on top of the lab's own.
     pub options: Vec<(String, String)>,
+    /// The ZooKeeper in which the JobManager keeps what it must not forget; none if not given.
+    pub zookeeper: Option<String>,
     /// Whether Flink keeps its own timeouts, which rescale late.
     pub stock_timeouts: bool,
     /// Whether the job is measured, from what is written from now on, instead of proven, from the
@@ -46,6 +48,7 @@ impl Default for Setting {
             segments: 1,
             checkpoint_interval: Duration::from_secs(5),
             options: Vec::new(),
+            zookeeper: None,
             stock_timeouts: false,
             measured: false,
         }
@@ -117,6 +120,9 @@ impl Scene {
             .job(job);
         if setting.stock_timeouts {
             builder = builder.stock_timeouts();
+        }
+        if let Some(zookeeper) = &setting.zookeeper {
+            builder = builder.high_availability(zookeeper);
         }
         for (name, value) in &setting.options {
             builder = builder.option(name, value);

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use sluice_e2e::{
+    adaptive::{
+        a_person_and_a_killed_agent, a_spare_is_used_and_replaced_and_savepoints_are_kept,
+        a_task_manager_that_never_comes, the_job_manager_comes_back_with_high_availability,
+    },
     lab::Lab,
     rescale::rescale_and_prove,
     scene::{LONG, Scene},
@@ -34,6 +38,10 @@ fn main() -> Result<()> {
         adaptive_on_flink_1_20,
         reactive_on_flink_2_3,
         adaptive_on_flink_2_3,
+        a_spare_is_used_and_replaced_and_savepoints_are_kept,
+        a_person_and_a_killed_agent,
+        a_task_manager_that_never_comes,
+        the_job_manager_comes_back_with_high_availability,
     ];
     lab.run(scenes).exit()
 }
@@ -52,7 +60,8 @@ async fn an_empty_pool_is_filled_and_the_stream_followed_1_3_2_1(pravega: &mut P
     }
     let (status, metrics) = agent.api.get("/metrics").await?;
     ensure!(
-        status == 200 && metrics.contains("sluice_changes_total{direction=\"down\",outcome=\"done\"} 2"),
+        status == 200
+            && metrics.contains("sluice_changes_total{strategy=\"reactive\",direction=\"down\",outcome=\"done\"} 2"),
         "{metrics}"
     );
     ensure!(agent.api.get("/ready").await?.0 == 200, "not ready");

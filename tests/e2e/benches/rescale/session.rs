@@ -91,6 +91,7 @@ impl Session {
                 .collect(),
             stock_timeouts: stock,
             measured: true,
+            ..Setting::default()
         };
         let mut scene = Scene::open_as(pravega, STREAM, &setting).await?;
         let load = scene.load(self.rate)?;
