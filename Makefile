@@ -72,7 +72,7 @@ bench:
 	$(CARGO) bench -p sluice-e2e --bench follow
 
 # RESCALE='--quick' tries it out; '--help' tells more. The generator is not what is measured.
-bench-rescale: bins $(JOB)/target/flink-$(FLINK)/busy-reader.jar
+bench-rescale: bins jobs
 	$(CARGO) build --release -p sluice
 	$(CARGO) bench -p sluice-e2e --bench rescale -- $(RESCALE)
 
