@@ -4,21 +4,19 @@
 //! from this one, so that a mistake in one shows in the other. Every call has a limit, goes to each
 //! controller in turn, and is repeated for a while when a controller is away or still starting.
 
+mod channel;
 mod messages;
 
 use std::time::Duration;
 
-use http::uri::PathAndQuery;
 use thiserror::Error;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status};
-use tonic_prost::ProstCodec;
+use tonic::{Code, Status};
 
 use crate::clock::Deadline;
+use crate::pravega::Security;
+use channel::Controller;
 use messages as pb;
 
-/// How long one call to one controller may take. The first scope on a fresh cluster takes seconds.
-const LIMIT_OF_A_CALL: Duration = Duration::from_secs(15);
 /// How long a call is repeated before the lab gives up.
 const LIMIT_OF_ALL_TRIES: Duration = Duration::from_mins(1);
 /// How long to rest between two tries.
@@ -115,26 +113,35 @@ enum Try<T> {
 /// A client of one or more controllers.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    controllers: Vec<Channel>,
+    controllers: Vec<Controller>,
 }
 
 impl Admin {
     /// Speaks to controllers given as `tcp://host:port`. Connects when first used.
     #[must_use]
     pub fn new(controllers: &[String]) -> Self {
-        let channel = |address: &String| {
-            let host = address.strip_prefix("tcp://").unwrap_or(address);
-            let endpoint = Endpoint::from_shared(format!("http://{host}")).ok()?;
-            Some(endpoint.connect_timeout(Duration::from_secs(2)).timeout(LIMIT_OF_A_CALL).connect_lazy())
-        };
-        Self {
-            controllers: controllers
-                .iter()
-                .flat_map(|all| all.split(','))
-                .map(str::to_owned)
-                .filter_map(|one| channel(&one))
-                .collect(),
+        Self::of(controllers, None)
+    }
+
+    /// Speaks to controllers with TLS, given as `tls://localhost:port`, as the administrator.
+    #[must_use]
+    pub fn secure(controllers: &[String], security: &Security) -> Self {
+        Self::of(controllers, Some(security))
+    }
+
+    fn of(controllers: &[String], security: Option<&Security>) -> Self {
+        let all = controllers.iter().flat_map(|all| all.split(','));
+        Self { controllers: all.filter_map(|address| Controller::new(address, security)).collect() }
+    }
+
+    /// Whether all controllers list their scopes, which they do once they are up.
+    pub(crate) async fn lists_scopes(&self) -> bool {
+        for controller in &self.controllers {
+            if controller.call::<_, pb::Scopes>("listScopes", pb::Scopes {}).await.is_err() {
+                return false;
+            }
         }
+        true
     }
 
     /// Creates a scope. `false` if it was there already.
@@ -298,7 +305,7 @@ impl Admin {
         let mut last = "no controller is given".to_owned();
         loop {
             for controller in &self.controllers {
-                let outcome = match self.call(controller, call, request.clone()).await {
+                let outcome = match controller.call(call, request.clone()).await {
                     Ok(answer) => judge(answer),
                     Err(status) => judge_status(&status),
                 };
@@ -312,24 +319,6 @@ impl Admin {
                 return Err(AdminError::GaveUp { call, name: name.into(), limit: deadline.limit(), last });
             }
             tokio::time::sleep(BETWEEN_TRIES).await;
-        }
-    }
-
-    async fn call<Q, A>(&self, controller: &Channel, call: &str, request: Q) -> Result<A, Status>
-    where
-        Q: prost::Message + Clone + Default + 'static,
-        A: prost::Message + Default + 'static,
-    {
-        let path = format!("/io.pravega.controller.stream.api.grpc.v1.ControllerService/{call}");
-        let path = PathAndQuery::try_from(path).map_err(|error| Status::internal(error.to_string()))?;
-        let mut client = tonic::client::Grpc::new(controller.clone());
-        let exchange = async {
-            client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-            client.unary(Request::new(request), path, ProstCodec::<Q, A>::default()).await
-        };
-        match tokio::time::timeout(LIMIT_OF_A_CALL, exchange).await {
-            Ok(answer) => answer.map(tonic::Response::into_inner),
-            Err(_) => Err(Status::deadline_exceeded("no answer")),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod builder;
 mod processes;
+mod security;
 mod zookeeper;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use builder::{AutoScale, Heaps, PravegaBuilder};
+pub use security::{ADMIN, GUEST, Security};
 
 use crate::admin::Admin;
 use crate::cache::CacheError;
@@ -82,14 +84,14 @@ impl Pravega {
         PravegaBuilder::new(run)
     }
 
-    /// The controllers as clients take them: `tcp://127.0.0.1:port`, each on its own.
+    /// The controllers as clients take them, each on its own: `tcp://127.0.0.1:port`, or
+    /// `tls://localhost:port` with [`PravegaBuilder::secure`].
     #[must_use]
     pub fn controllers(&self) -> Vec<String> {
-        let ports = self.processes.controllers.iter();
-        ports.map(|controller| format!("tcp://127.0.0.1:{}", controller.grpc)).collect()
+        self.processes.controller_uris()
     }
 
-    /// All controllers in one address: `tcp://127.0.0.1:port,127.0.0.1:port`.
+    /// All controllers in one address, as [`controllers`](Self::controllers): `tcp://127.0.0.1:port,127.0.0.1:port`.
     #[must_use]
     pub fn controller_uri(&self) -> String {
         self.processes.controller_uri()
@@ -111,7 +113,16 @@ impl Pravega {
     /// A client that creates and scales streams and tries every controller.
     #[must_use]
     pub fn admin(&self) -> Admin {
-        Admin::new(&self.controllers())
+        match &self.processes.security {
+            Some(security) => Admin::secure(&self.controllers(), security),
+            None => Admin::new(&self.controllers()),
+        }
+    }
+
+    /// Certificates and passwords; `None` without [`PravegaBuilder::secure`].
+    #[must_use]
+    pub fn security(&self) -> Option<&Security> {
+        self.processes.security.as_ref()
     }
 
     /// Kills a controller (SIGKILL). Its sessions in `ZooKeeper` live on until they time out.
@@ -167,6 +178,16 @@ impl Pravega {
         Ok(())
     }
 
+    /// Freezes the bookies: what is written is neither refused nor acknowledged, as with a full disk.
+    pub fn pause_bookies(&mut self) {
+        self.bookies.iter_mut().for_each(Process::pause);
+    }
+
+    /// Lets frozen bookies go on.
+    pub fn resume_bookies(&mut self) {
+        self.bookies.iter_mut().for_each(Process::resume);
+    }
+
     /// The processes that run now: name and process id.
     #[must_use]
     pub fn running(&self) -> Vec<(String, u32)> {
@@ -216,9 +237,16 @@ impl Pravega {
     /// Waits until a controller lists scopes.
     async fn wait_ready(&mut self, index: usize, deadline: Deadline) -> Result<(), PravegaError> {
         let url = format!("{}/v1/scopes", self.rest_urls()[index]);
+        // With users the REST API takes no question from strangers, so the other one is asked.
+        let controller = [self.controllers()[index].clone()];
+        let admin = self.processes.security.as_ref().map(|security| Admin::secure(&controller, security));
         loop {
             self.check()?;
-            if rest::answers(&self.http, &url).await {
+            let answers = match &admin {
+                Some(admin) => admin.lists_scopes().await,
+                None => rest::answers(&self.http, &url).await,
+            };
+            if answers {
                 return Ok(());
             }
             if deadline.is_over()

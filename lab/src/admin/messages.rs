@@ -9,6 +9,10 @@ pub struct ScopeInfo {
     pub scope: String,
 }
 
+/// Asks for the first page of scopes, and takes any answer.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Scopes {}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct StreamInfo {
     #[prost(string, tag = "1")]

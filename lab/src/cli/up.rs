@@ -7,7 +7,7 @@ use anyhow::bail;
 use super::commands::Interrupted;
 use super::up_args::{FlinkArgs, UpArgs};
 use crate::flink::{BusyReader, Flink, Job};
-use crate::{AutoScale, Pravega, RunDir, Scaling};
+use crate::{AutoScale, Pravega, RunDir, Scaling, pravega};
 
 /// How often a lab in the foreground looks whether all its processes still run.
 const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
@@ -69,6 +69,9 @@ impl Lab {
         if let Some(port) = args.controller_port {
             builder = builder.controller_port(port);
         }
+        if args.secure {
+            builder = builder.secure();
+        }
         let pravega = builder.start().await?;
         let flink = match &args.flink.flink {
             Some(version) => Some(start_flink(run, version, &args.flink, &pravega).await?),
@@ -100,6 +103,13 @@ impl Lab {
         }
         for (index, (grpc, rest)) in self.pravega.controllers().iter().zip(self.pravega.rest_urls()).enumerate() {
             println!("controller-{:<6} {grpc}, REST {rest}/v1/scopes", index + 1);
+        }
+        if let Some(security) = self.pravega.security() {
+            println!("certificates      --tls-ca {}", security.ca_file().display());
+            for user in [pravega::ADMIN, pravega::GUEST] {
+                let file = security.password_file(user);
+                println!("user              --username {user} --password-file {}", file.display());
+            }
         }
         println!("export SLUICE_PRAVEGA_CONTROLLER={}", self.pravega.controller_uri());
         if let Some(flink) = &self.flink {

@@ -28,6 +28,9 @@ pub(super) struct UpArgs {
     /// Serve Pravega's Prometheus metrics beside the controllers' REST API.
     #[arg(long, env = "SLUICE_LAB_METRICS")]
     pub metrics: bool,
+    /// With TLS and users: the addresses that are printed say where certificate and passwords are.
+    #[arg(long, env = "SLUICE_LAB_SECURE", conflicts_with = "flink")]
+    pub secure: bool,
     /// Leave Pravega's auto-scaler at the product's own settings (ten minutes of cooldown) instead of
     /// the quickest it allows.
     #[arg(long, env = "SLUICE_LAB_STOCK_AUTO_SCALE")]

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::processes::{ControllerPorts, Processes};
+use super::security::Security;
 use super::{Pravega, PravegaError, zookeeper};
 use crate::cache::Cache;
 use crate::clock::Deadline;
@@ -76,6 +77,7 @@ pub struct PravegaBuilder {
     heaps: Heaps,
     auto_scale: AutoScale,
     metrics: bool,
+    secure: bool,
     ready_within: Duration,
 }
 
@@ -91,6 +93,7 @@ impl PravegaBuilder {
             heaps: Heaps::default(),
             auto_scale: AutoScale::quick(),
             metrics: false,
+            secure: false,
             ready_within: Duration::from_mins(2),
         }
     }
@@ -151,6 +154,14 @@ impl PravegaBuilder {
         self
     }
 
+    /// With TLS everywhere, and basic authentication: [`Pravega::security`] has the certificate to
+    /// trust and the users [`ADMIN`](super::ADMIN) and [`GUEST`](super::GUEST). Without, if not called.
+    #[must_use]
+    pub fn secure(mut self) -> Self {
+        self.secure = true;
+        self
+    }
+
     /// How long the whole start may take; two minutes if not given.
     #[must_use]
     pub fn ready_within(mut self, limit: Duration) -> Self {
@@ -175,8 +186,10 @@ impl PravegaBuilder {
             controllers.push(ControllerPorts { grpc, rest: run.port()? });
         }
         let bookies = (0..self.bookies).map(|_| run.port()).collect::<Result<Vec<_>, _>>()?;
+        let security = self.secure.then(|| Security::create(&data.join("security"), &java)).transpose()?;
         let processes = Processes {
             java,
+            security,
             jars,
             zookeeper: run.port()?,
             bookies,

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use super::builder::{AutoScale, Heaps};
+use super::security::Security;
 use super::zookeeper::LEDGERS;
 use super::{Pravega, PravegaError};
 use crate::clock::Deadline;
@@ -57,14 +58,27 @@ pub struct Processes {
     pub heaps: Heaps,
     pub auto_scale: AutoScale,
     pub metrics: bool,
+    pub security: Option<Security>,
 }
 
 impl Processes {
     /// All controllers in one address.
     pub fn controller_uri(&self) -> String {
+        let (scheme, host) = self.scheme_and_host();
         let all: Vec<String> =
-            self.controllers.iter().map(|controller| format!("127.0.0.1:{}", controller.grpc)).collect();
-        format!("tcp://{}", all.join(","))
+            self.controllers.iter().map(|controller| format!("{host}:{}", controller.grpc)).collect();
+        format!("{scheme}://{}", all.join(","))
+    }
+
+    /// The controllers, each on its own.
+    pub fn controller_uris(&self) -> Vec<String> {
+        let (scheme, host) = self.scheme_and_host();
+        self.controllers.iter().map(|controller| format!("{scheme}://{host}:{}", controller.grpc)).collect()
+    }
+
+    /// With TLS a server goes by the name in its certificate.
+    fn scheme_and_host(&self) -> (&'static str, &'static str) {
+        if self.security.is_some() { ("tls", "localhost") } else { ("tcp", "127.0.0.1") }
     }
 
     /// The files that the processes read: name beneath the data folder, and text.
@@ -159,7 +173,7 @@ impl Processes {
     pub fn start_segment_store(&self, run: &RunDir) -> Result<Process, ProcessError> {
         // With three bookies two copies of everything, so that one bookie may go; else one copy.
         let copies = if self.bookies.len() >= 3 { 2 } else { 1 };
-        let java = self
+        let mut java = self
             .java("io.pravega.segmentstore.server.host.ServiceStarter", self.heaps.segment_store)
             .direct_memory(self.heaps.segment_store.max(160))
             .property("pravega.configurationFile", self.data.join("segment-store.properties").display())
@@ -168,7 +182,7 @@ impl Processes {
             .property("pravegaservice.zk.connect.uri", self.zookeeper_address())
             .property("pravegaservice.service.listener.host.nameOrIp", "127.0.0.1")
             .property("pravegaservice.service.listener.port", self.segment_store)
-            .property("pravegaservice.service.published.host.nameOrIp", "127.0.0.1")
+            .property("pravegaservice.service.published.host.nameOrIp", self.scheme_and_host().1)
             .property("pravegaservice.threadPool.core.size", 20)
             .property("pravegaservice.threadPool.storage.size", 20)
             .property("pravegaservice.rest.listener.enable", false)
@@ -186,6 +200,9 @@ impl Processes {
             .property("autoScale.mute.time.seconds", self.auto_scale.mute.as_secs())
             .property("autoScale.cache.cleanUp.interval.seconds", self.auto_scale.clean_up.as_secs())
             .property("autoScale.cache.expiry.seconds", self.auto_scale.cache_expiry.as_secs());
+        if let Some(security) = &self.security {
+            java = security.of_segment_store(java);
+        }
         Process::start(run, "segment-store", &java.launch())
     }
 
@@ -201,7 +218,7 @@ impl Processes {
             .property("controller.container.count", CONTAINERS)
             .property("controller.rebalance.interval.seconds.min", REBALANCE_SECONDS)
             .property("controller.service.rpc.listener.port", grpc)
-            .property("controller.service.rpc.published.host.nameOrIp", "127.0.0.1")
+            .property("controller.service.rpc.published.host.nameOrIp", self.scheme_and_host().1)
             .property("controller.service.rpc.published.port", grpc)
             .property("controller.service.rest.listener.host.ip", "127.0.0.1")
             .property("controller.service.rest.listener.port", rest)
@@ -213,6 +230,9 @@ impl Processes {
                 .property("controller.metrics.statistics.enable", true)
                 .property("controller.metrics.prometheus.enable", true)
                 .property("controller.metrics.output.frequency.seconds", 10);
+        }
+        if let Some(security) = &self.security {
+            java = security.of_controller(java);
         }
         Process::start(run, &name, &java.launch())
     }
@@ -262,6 +282,7 @@ mod tests {
             heaps: Heaps::default(),
             auto_scale: AutoScale::quick(),
             metrics: false,
+            security: None,
         }
     }
 
