@@ -13,6 +13,8 @@
 //! microseconds since the epoch. The bases and the quality are a function of the identity alone, so
 //! a retried event is the same bytes again and nothing has to be kept in order to send it twice.
 
+use crate::dice::Dice;
+use memchr::memchr_iter;
 use thiserror::Error;
 
 /// Names an event and says when it was meant to be sent.
@@ -70,10 +72,10 @@ pub fn encode(identity: Identity, size: EventSize) -> Vec<u8> {
     // quality; an odd byte goes to the quality.
     let rest = size.bytes() - event.len() - 4;
     let (bases, quality) = (rest / 2, rest - rest / 2);
-    let mut dice = Dice::new(writer, sequence);
-    dice.fill(&mut event, bases, b"ACGTACGTACGTACGT");
+    let mut dice = dice_of(writer, sequence);
+    fill(&mut event, &mut dice, bases, b"ACGTACGTACGTACGT");
     event.extend_from_slice(b"\n+\n");
-    dice.fill(&mut event, quality, b"EEEEEEEEEEAA6/<I");
+    fill(&mut event, &mut dice, quality, b"EEEEEEEEEEAA6/<I");
     event.push(b'\n');
     event
 }
@@ -111,72 +113,67 @@ pub enum ParseError {
 
 /// Reads an event. Strict: anything [`encode`] would not write is an error.
 pub fn parse(bytes: &[u8]) -> Result<Event<'_>, ParseError> {
-    let body = bytes.strip_suffix(b"\n").ok_or(ParseError::Lines)?;
-    let mut lines = body.split(|byte| *byte == b'\n');
-    let mut line = || lines.next().ok_or(ParseError::Lines);
+    let mut ends = memchr_iter(b'\n', bytes);
+    let mut start = 0;
+    let mut line = || {
+        let end = ends.next().ok_or(ParseError::Lines)?;
+        let line = &bytes[start..end];
+        start = end + 1;
+        Ok(line)
+    };
     let (first, bases, separator, quality) = (line()?, line()?, line()?, line()?);
-    if lines.next().is_some() {
+    if start != bytes.len() {
         return Err(ParseError::Lines);
     }
     let identity = parse_identity(first).ok_or(ParseError::Identity)?;
-    if bases.is_empty() || !bases.iter().all(|byte| b"ACGT".contains(byte)) {
+    if bases.is_empty() || !every(bases, |byte| matches!(byte, b'A' | b'C' | b'G' | b'T')) {
         return Err(ParseError::Bases);
     }
     if separator != b"+" {
         return Err(ParseError::Separator);
     }
     let spare = quality.len().checked_sub(bases.len());
-    if !matches!(spare, Some(0 | 1)) || !quality.iter().all(|byte| (b'!'..=b'I').contains(byte)) {
+    if !matches!(spare, Some(0 | 1)) || !every(quality, |byte| matches!(byte, b'!'..=b'I')) {
         return Err(ParseError::Quality);
     }
     Ok(Event { identity, bases, quality })
 }
 
+/// Looks at every byte, whatever it finds: that lets the compiler take many at once.
+fn every(bytes: &[u8], is_good: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(true, |so_far, byte| so_far & is_good(*byte))
+}
+
 fn parse_identity(line: &[u8]) -> Option<Identity> {
-    let text = std::str::from_utf8(line.strip_prefix(b"@")?).ok()?;
-    let mut fields = text.split('.');
-    let identity = Identity {
-        writer: decimal(fields.next()?)?,
-        sequence: decimal(fields.next()?)?,
-        time_us: decimal(fields.next()?)?,
-    };
+    let mut fields = line.strip_prefix(b"@")?.split(|byte| *byte == b'.').map(decimal);
+    let mut field = || fields.next().flatten();
+    let (writer, sequence, time_us) = (field()?, field()?, field()?);
+    let identity = Identity { writer: writer.try_into().ok()?, sequence, time_us };
     fields.next().is_none().then_some(identity)
 }
 
-/// Rust's own parser also takes a leading plus sign; the format does not.
-fn decimal<T: std::str::FromStr>(text: &str) -> Option<T> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+/// Digits only: Rust's own parser also takes a leading plus sign, the format does not.
+fn decimal(text: &[u8]) -> Option<u64> {
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let more = |number: u64, byte: &u8| number.checked_mul(10)?.checked_add(digit(*byte)?);
+    if text.is_empty() { None } else { text.iter().try_fold(0, more) }
 }
 
-/// A splitmix64 stream seeded by the identity: cheap, and the same on every machine.
-struct Dice(u64);
+/// What the letters of an event follow from.
+fn dice_of(writer: u32, sequence: u64) -> Dice {
+    Dice::new(sequence.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (u64::from(writer) << 32))
+}
 
-impl Dice {
-    fn new(writer: u32, sequence: u64) -> Self {
-        Self(sequence.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (u64::from(writer) << 32))
-    }
-
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Appends `count` letters, four bits of the dice choosing each one.
-    fn fill(&mut self, event: &mut Vec<u8>, count: usize, letters: &[u8; 16]) {
-        let mut left = count;
-        while left > 0 {
-            let nibbles = self.roll().to_le_bytes();
-            for nibble in nibbles.iter().flat_map(|byte| [byte & 15, byte >> 4]) {
-                if left == 0 {
-                    break;
-                }
-                event.push(letters[usize::from(nibble)]);
-                left -= 1;
-            }
+/// Appends `count` letters, four bits of the dice choosing each one.
+fn fill(event: &mut Vec<u8>, dice: &mut Dice, count: usize, letters: &[u8; 16]) {
+    let end = event.len() + count;
+    while event.len() < end {
+        let mut block = [0; 16];
+        for (pair, byte) in block.chunks_exact_mut(2).zip(dice.roll().to_le_bytes()) {
+            pair[0] = letters[usize::from(byte & 15)];
+            pair[1] = letters[usize::from(byte >> 4)];
         }
+        event.extend_from_slice(&block[..block.len().min(end - event.len())]);
     }
 }
 

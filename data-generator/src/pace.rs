@@ -6,8 +6,56 @@
 //! while the run goes on. That is what makes the load open-loop.
 
 use crate::shape::Shape;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What is to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Load {
+    /// As many events as the shape wants, when it wants them.
+    Shape(Shape),
+    /// As many as go through: each event is due when there is room for it.
+    Max,
+}
+
+impl Load {
+    /// How long it lasts; `None` when it has no end.
+    #[must_use]
+    pub fn length(&self) -> Option<Duration> {
+        match self {
+            Self::Shape(shape) => shape.length(),
+            Self::Max => None,
+        }
+    }
+
+    /// Events per second wanted at `t`; `None` for as many as possible.
+    #[must_use]
+    pub fn rate(&self, t: Duration) -> Option<f64> {
+        match self {
+            Self::Shape(shape) => Some(shape.rate(t)),
+            Self::Max => None,
+        }
+    }
+
+    /// When an event is due; at once for as many as possible.
+    fn time_of(&self, index: u64) -> Option<Duration> {
+        match self {
+            Self::Shape(shape) => shape.time_of(index),
+            Self::Max => Some(Duration::ZERO),
+        }
+    }
+}
+
+/// One line for logs and the summary.
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape(shape) => shape.fmt(f),
+            Self::Max => f.write_str("as fast as it goes"),
+        }
+    }
+}
 
 /// Where a run ends, whatever its shape would still hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,19 +67,23 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// When the load ends at the latest; `None` when it never does.
+    /// When the load ends at the latest; `None` when that is not known.
     #[must_use]
-    pub fn end(&self, shape: &Shape) -> Option<Duration> {
-        let last = self.events.and_then(|events| shape.time_of(events));
-        [self.duration, shape.length(), last].into_iter().flatten().min()
+    pub fn end(&self, load: &Load) -> Option<Duration> {
+        let last = match load {
+            Load::Shape(shape) => self.events.and_then(|events| shape.time_of(events)),
+            Load::Max => None,
+        };
+        [self.duration, load.length(), last].into_iter().flatten().min()
     }
 
-    /// How many events are due before `t`.
+    /// How many events are due before `t`; `None` for as many as possible.
     #[must_use]
-    pub fn due_before(&self, shape: &Shape, t: Duration) -> u64 {
+    pub fn due_before(&self, load: &Load, t: Duration) -> Option<u64> {
+        let Load::Shape(shape) = load else { return None };
         let t = self.duration.map_or(t, |duration| duration.min(t));
         let due = shape.whole_count(t);
-        self.events.map_or(due, |events| events.min(due))
+        Some(self.events.map_or(due, |events| events.min(due)))
     }
 }
 
@@ -47,7 +99,7 @@ pub struct Due {
 /// The events of one writer, in order. An iterator that can be looked into.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    shape: Arc<Shape>,
+    load: Arc<Load>,
     limits: Limits,
     writer: u64,
     writers: u64,
@@ -57,8 +109,8 @@ pub struct Schedule {
 impl Schedule {
     /// The share of writer number `writer` (from 0) among `writers`.
     #[must_use]
-    pub fn new(shape: Arc<Shape>, limits: Limits, writer: u32, writers: u32) -> Self {
-        let mut schedule = Self { shape, limits, writer: u64::from(writer), writers: u64::from(writers), next: None };
+    pub fn new(load: Arc<Load>, limits: Limits, writer: u32, writers: u32) -> Self {
+        let mut schedule = Self { load, limits, writer: u64::from(writer), writers: u64::from(writers), next: None };
         schedule.next = schedule.due(0);
         schedule
     }
@@ -79,7 +131,7 @@ impl Schedule {
         if self.limits.events.is_some_and(|events| index >= events) {
             return None;
         }
-        let at = self.shape.time_of(index)?;
+        let at = self.load.time_of(index)?;
         if self.limits.duration.is_some_and(|duration| at >= duration) {
             return None;
         }
@@ -108,8 +160,8 @@ mod tests {
     }
 
     fn schedules(shape: Shape, limits: Limits, writers: u32) -> Vec<Vec<Due>> {
-        let shape = Arc::new(shape);
-        (0..writers).map(|writer| Schedule::new(Arc::clone(&shape), limits, writer, writers).collect()).collect()
+        let load = Arc::new(Load::Shape(shape));
+        (0..writers).map(|writer| Schedule::new(Arc::clone(&load), limits, writer, writers).collect()).collect()
     }
 
     #[test]
@@ -133,15 +185,27 @@ mod tests {
     fn what_is_due_is_what_is_scheduled() {
         let shape = Shape::constant(rate(50.0));
         let limits = Limits { duration: Some(Duration::from_secs(2)), events: Some(70) };
-        assert_eq!(limits.end(&shape), Some(Duration::from_millis(1_400)));
-        assert_eq!(limits.due_before(&shape, Duration::from_secs(1)), 50);
-        assert_eq!(limits.due_before(&shape, Duration::from_secs(9)), 70);
+        let load = Load::Shape(shape.clone());
+        assert_eq!(limits.end(&load), Some(Duration::from_millis(1_400)));
+        assert_eq!(limits.due_before(&load, Duration::from_secs(1)), Some(50));
+        assert_eq!(limits.due_before(&load, Duration::from_secs(9)), Some(70));
         assert_eq!(schedules(shape, limits, 1)[0].len(), 70);
     }
 
     #[test]
+    fn as_many_as_possible_are_due_at_once_and_end_with_their_number() {
+        let limits = Limits { events: Some(5), ..Limits::default() };
+        let load = Arc::new(Load::Max);
+        let dealt: Vec<Due> = Schedule::new(Arc::clone(&load), limits, 1, 2).collect();
+        assert_eq!(dealt.iter().map(|due| due.sequence).collect::<Vec<_>>(), [0, 1]);
+        assert!(dealt.iter().all(|due| due.at.is_zero()));
+        assert_eq!(limits.due_before(&load, Duration::from_secs(9)), None);
+        assert_eq!(limits.end(&load), None);
+    }
+
+    #[test]
     fn a_stopped_schedule_is_over() {
-        let mut schedule = Schedule::new(Arc::new(Shape::constant(rate(1.0))), Limits::default(), 0, 1);
+        let mut schedule = Schedule::new(Arc::new(Load::Shape(Shape::constant(rate(1.0)))), Limits::default(), 0, 1);
         assert_eq!(schedule.next().map(|due| due.sequence), Some(0));
         schedule.stop();
         assert_eq!(schedule.next(), None);
@@ -165,8 +229,8 @@ mod tests {
     #[test]
     fn a_stall_moves_the_sending_but_not_the_intended_times() {
         let limits = Limits { duration: Some(Duration::from_secs(10)), ..Limits::default() };
-        let shape = Arc::new(Shape::constant(rate(100.0)));
-        let schedule = Schedule::new(shape, limits, 0, 1);
+        let load = Arc::new(Load::Shape(Shape::constant(rate(100.0))));
+        let schedule = Schedule::new(load, limits, 0, 1);
         let stall = Duration::from_secs(3)..Duration::from_secs(5);
         let sent = simulate(schedule, stall);
         assert_eq!(sent.len(), 1_000);

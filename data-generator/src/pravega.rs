@@ -7,8 +7,10 @@
 
 mod address;
 mod fault;
+mod reading;
 mod relay;
 mod session;
+mod words;
 
 pub use address::{AddressError, Controller, Controllers};
 pub use fault::ClientRuntime;

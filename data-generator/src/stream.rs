@@ -1,5 +1,5 @@
-//! The stream to write to: created with the policies asked for if it is missing, left as it is if it
-//! is there.
+//! The stream to write to: created with the policies asked for if it is missing; if it is there it has
+//! to have them already, or is given them when that is asked for.
 
 use crate::pravega::{ControlError, Session};
 use pravega_client_shared::{
@@ -42,7 +42,16 @@ pub enum Retention {
     Bytes(u64),
 }
 
-/// A stream and the policies it is created with.
+/// Which policies an existing stream has to have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Insist {
+    /// The scaling policy.
+    pub on_scaling: bool,
+    /// The retention policy.
+    pub on_retention: bool,
+}
+
+/// A stream and the policies it should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamPlan {
     /// Scope name.
@@ -55,6 +64,12 @@ pub struct StreamPlan {
     pub min_segments: u32,
     /// Retention policy.
     pub retention: Retention,
+    /// Which of them an existing stream has to have; nobody asked for the others.
+    pub insist: Insist,
+    /// Whether to give an existing stream these policies.
+    pub update: bool,
+    /// Whether to delete it in the end.
+    pub delete_on_exit: bool,
 }
 
 /// How the stream was found.
@@ -66,8 +81,13 @@ pub enum Found {
     Existing {
         /// As the controller tells them.
         policies: String,
-        /// Whether they are the ones asked for.
-        as_asked: bool,
+    },
+    /// It was there, and has been given the policies asked for.
+    Updated {
+        /// Those it had.
+        from: String,
+        /// Those it has now.
+        to: String,
     },
 }
 
@@ -80,6 +100,18 @@ pub enum StreamError {
     /// A sealed stream takes no events, ever again.
     #[error("--stream {0} is sealed: it takes no more events; choose another name, or delete it first")]
     Sealed(String),
+    /// It has other policies than those asked for.
+    #[error(
+        "--stream {stream} exists with other policies: it has {existing}; the flags ask for {asked}. Give --update-stream to change it, or leave the policy flags away to take it as it is"
+    )]
+    OtherPolicies {
+        /// Scope and name.
+        stream: String,
+        /// What it has.
+        existing: String,
+        /// What was asked for.
+        asked: String,
+    },
 }
 
 impl StreamPlan {
@@ -89,44 +121,47 @@ impl StreamPlan {
         ScopedStream { scope: Scope::from(self.scope.clone()), stream: Stream::from(self.stream.clone()) }
     }
 
-    /// Sees to it that the stream is there and takes events.
+    /// Sees to it that the stream is there, takes events, and has the policies insisted on.
     pub async fn ensure(&self, session: &Session) -> Result<Found, StreamError> {
         let stream = self.scoped();
-        let found = match session.stream_configuration(&stream).await {
-            Ok(existing) => self.compare(&existing),
-            Err(ControlError::Missing { .. }) => self.create(session).await?,
+        let existing = match session.stream_configuration(&stream).await {
+            Ok(existing) => existing,
+            Err(ControlError::Missing { .. }) => {
+                session.create_scope(&self.scope).await?;
+                if session.create_stream(self.configuration()).await? {
+                    return Ok(Found::Created);
+                }
+                // Somebody else was quicker.
+                session.stream_configuration(&stream).await?
+            }
             Err(error) => return Err(error.into()),
         };
         if session.segment_count(&stream).await? == 0 {
             return Err(StreamError::Sealed(stream.to_string()));
         }
-        Ok(found)
-    }
-
-    async fn create(&self, session: &Session) -> Result<Found, StreamError> {
-        session.create_scope(&self.scope).await?;
-        if session.create_stream(self.configuration()).await? {
-            return Ok(Found::Created);
+        let wanted = self.wanted(&existing);
+        if same(&wanted, &existing) {
+            return Ok(Found::Existing { policies: policies(&existing) });
         }
-        // Somebody else was quicker.
-        let existing = session.stream_configuration(&self.scoped()).await?;
-        Ok(self.compare(&existing))
+        let (from, to) = (policies(&existing), policies(&wanted));
+        if !self.update {
+            return Err(StreamError::OtherPolicies { stream: stream.to_string(), existing: from, asked: to });
+        }
+        session.update_stream(wanted).await?;
+        Ok(Found::Updated { from, to })
     }
 
-    fn compare(&self, existing: &StreamConfiguration) -> Found {
+    /// The policies of the existing stream, but for those that are insisted on.
+    fn wanted(&self, existing: &StreamConfiguration) -> StreamConfiguration {
         let asked = self.configuration();
-        let same_scaling = match asked.scaling.scale_type {
-            // Rate and factor of a fixed stream mean nothing.
-            ScaleType::FixedNumSegments => {
-                existing.scaling.scale_type == ScaleType::FixedNumSegments
-                    && existing.scaling.min_num_segments == asked.scaling.min_num_segments
-            }
-            _ => existing.scaling == asked.scaling,
-        };
-        Found::Existing {
-            policies: policies(existing),
-            as_asked: same_scaling && existing.retention == asked.retention,
+        let mut wanted = existing.clone();
+        if self.insist.on_scaling {
+            wanted.scaling = asked.scaling;
         }
+        if self.insist.on_retention {
+            wanted.retention = asked.retention;
+        }
+        wanted
     }
 
     fn configuration(&self) -> StreamConfiguration {
@@ -162,6 +197,16 @@ impl fmt::Display for StreamPlan {
     }
 }
 
+fn same(one: &StreamConfiguration, other: &StreamConfiguration) -> bool {
+    let (a, b) = (&one.scaling, &other.scaling);
+    let same_scaling = match a.scale_type {
+        // Rate and factor of a fixed stream mean nothing.
+        ScaleType::FixedNumSegments => a.scale_type == b.scale_type && a.min_num_segments == b.min_num_segments,
+        _ => a == b,
+    };
+    same_scaling && one.retention == other.retention
+}
+
 fn policies(config: &StreamConfiguration) -> String {
     let ScalingConfig { scale_type, target_rate, scale_factor, min_num_segments } = &config.scaling;
     let rate = |unit: &str| format!("{target_rate} {unit} a segment, factor {scale_factor}");
@@ -192,6 +237,9 @@ mod tests {
             scaling: Scaling::EventRate { target: 800, factor: 2 },
             min_segments: 1,
             retention: Retention::Time(Duration::from_hours(1)),
+            insist: Insist { on_scaling: true, on_retention: true },
+            update: false,
+            delete_on_exit: false,
         }
     }
 
@@ -203,20 +251,26 @@ mod tests {
         );
     }
 
+    fn as_asked(plan: &StreamPlan, existing: &StreamConfiguration) -> bool {
+        same(&plan.wanted(existing), existing)
+    }
+
     #[test]
-    fn another_policy_is_noticed() {
-        let plan = plan();
-        let as_asked = |existing: &StreamConfiguration| match plan.compare(existing) {
-            Found::Existing { as_asked, .. } => as_asked,
-            Found::Created => false,
-        };
-        let mut existing = plan.configuration();
-        assert!(as_asked(&existing));
-        existing.scaling.target_rate = 100;
-        assert!(!as_asked(&existing));
-        let mut existing = plan.configuration();
-        existing.retention.retention_type = RetentionType::None;
-        assert!(!as_asked(&existing));
+    fn another_policy_is_noticed_if_it_was_insisted_on() {
+        let mut plan = plan();
+        let mut other_rate = plan.configuration();
+        other_rate.scaling.target_rate = 100;
+        let mut other_retention = plan.configuration();
+        other_retention.retention.retention_type = RetentionType::None;
+        assert!(as_asked(&plan, &plan.configuration()));
+        assert!(!as_asked(&plan, &other_rate));
+        assert!(!as_asked(&plan, &other_retention));
+        plan.insist = Insist { on_scaling: true, on_retention: false };
+        assert!(!as_asked(&plan, &other_rate));
+        assert!(as_asked(&plan, &other_retention));
+        assert_eq!(plan.wanted(&other_retention).retention, other_retention.retention);
+        plan.insist = Insist::default();
+        assert!(as_asked(&plan, &other_rate));
     }
 
     #[test]
@@ -226,6 +280,8 @@ mod tests {
         let mut existing = plan.configuration();
         existing.scaling.target_rate = 7;
         existing.scaling.scale_factor = 7;
-        assert!(matches!(plan.compare(&existing), Found::Existing { as_asked: true, .. }));
+        assert!(as_asked(&plan, &existing));
+        existing.scaling.min_num_segments = 7;
+        assert!(!as_asked(&plan, &existing));
     }
 }

@@ -1,29 +1,35 @@
 //! `write`, from the plan to the summary: read [`run`] first.
 
+mod metrics;
 mod outlet;
 mod progress;
 mod routing;
+mod segments;
 mod stall;
 mod summary;
 mod tally;
 mod window;
 mod writer;
 
-pub use routing::Routing;
+pub use routing::{Routing, Zipf};
 
 use crate::args::ProgressMode;
 use crate::clock;
 use crate::console;
 use crate::event::EventSize;
 use crate::exit::Failure;
-use crate::pace::Limits;
+use crate::metrics_server::MetricsServer;
+use crate::pace::{Limits, Load};
 use crate::pravega::{ClientRuntime, Session, SessionOptions};
-use crate::shape::Shape;
 use crate::signals::Signals;
 use crate::stream::{Found, StreamPlan};
+use metrics::WriteMetrics;
 use outlet::PravegaOutlet;
 use progress::Progress;
+use prometheus_client::registry::Registry;
+use segments::SegmentWatch;
 use stall::StallWatch;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -33,7 +39,7 @@ use tally::{Tally, no_latencies};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
-use writer::{Ended, Start, Writer};
+use writer::{Ended, Start, WriteError, Writer};
 
 /// Everything `write` needs to know, checked.
 pub struct WritePlan {
@@ -42,7 +48,7 @@ pub struct WritePlan {
     /// Which stream.
     pub stream: StreamPlan,
     /// Which load.
-    pub shape: Arc<Shape>,
+    pub load: Arc<Load>,
     /// Where the load ends early.
     pub limits: Limits,
     /// How many writers share it.
@@ -63,6 +69,8 @@ pub struct WritePlan {
     pub progress: ProgressMode,
     /// Where to put the summary as JSON.
     pub summary: Option<PathBuf>,
+    /// Where to serve metrics.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Runs the whole command: connect, see to the stream, write, report.
@@ -70,6 +78,12 @@ pub(crate) async fn run(plan: WritePlan, client: &ClientRuntime) -> Result<(), F
     let internal = |error: &dyn std::fmt::Display| Failure::Internal(error.to_string());
     let mut signals = Signals::listen().map_err(|error| internal(&error))?;
     let plan = Arc::new(plan);
+    let mut registry = Registry::with_prefix("data_generator");
+    let metrics = WriteMetrics::register(&mut registry);
+    let _server = match plan.metrics {
+        Some(address) => Some(MetricsServer::start(address, registry).await?),
+        None => None,
+    };
     let session = tokio::select! {
         session = prepare(&plan, client) => Arc::new(session?),
         _ = signals.next() => return Err(Failure::Interrupted),
@@ -78,7 +92,7 @@ pub(crate) async fn run(plan: WritePlan, client: &ClientRuntime) -> Result<(), F
     let latencies = no_latencies().map_err(|error| internal(&error))?;
     let tallies: Vec<Arc<Tally>> = (0..plan.writers).map(|_| Arc::new(Tally::new(latencies.clone()))).collect();
     let start = Start { steady: clock::now(), wall: clock::wall() };
-    let mut progress = Progress::new(&plan, &tallies, start, latencies);
+    let mut progress = Progress::new(&plan, &tallies, start, latencies, metrics);
     let ending = write(&plan, &session, &tallies, start, &mut progress, &mut signals).await;
     let latencies = progress.into_latencies();
 
@@ -91,7 +105,26 @@ pub(crate) async fn run(plan: WritePlan, client: &ClientRuntime) -> Result<(), F
     if let Some(path) = &plan.summary {
         summary.save(path).map_err(|source| Failure::Summary { path: path.clone(), source })?;
     }
-    conclude(&tallies, ending)
+    let deleted = delete(&plan, &session, &mut signals).await;
+    conclude(&tallies, ending).and(deleted)
+}
+
+/// Deletes the stream if that was asked for; a signal cuts it short.
+async fn delete(plan: &WritePlan, session: &Session, signals: &mut Signals) -> Result<(), Failure> {
+    if !plan.stream.delete_on_exit {
+        return Ok(());
+    }
+    let stream = plan.stream.scoped();
+    let deleted = tokio::select! {
+        deleted = session.delete_stream(&stream) => deleted,
+        _ = signals.next() => return Err(Failure::Interrupted),
+    };
+    match &deleted {
+        Ok(true) => tracing::info!("deleted {stream}"),
+        Ok(false) => tracing::info!("{stream} was deleted already"),
+        Err(error) => tracing::error!("{stream} is not deleted: {error}"),
+    }
+    deleted.map(|_| ()).map_err(Failure::from)
 }
 
 /// Opens the session and sees to the stream.
@@ -100,17 +133,10 @@ async fn prepare(plan: &WritePlan, client: &ClientRuntime) -> Result<Session, Fa
     let name = plan.stream.scoped();
     match plan.stream.ensure(&session).await? {
         Found::Created => tracing::info!("created {name}: {}", plan.stream),
-        Found::Existing { policies, as_asked: true } => tracing::info!("{name} exists: {policies}"),
-        Found::Existing { policies, .. } => {
-            tracing::warn!("{name} exists with {policies}; left as it is (the flags ask for {})", plan.stream);
-        }
+        Found::Existing { policies } => tracing::info!("{name} exists: {policies}"),
+        Found::Updated { from, to } => tracing::info!("{name} exists and is updated: it had {from}; now {to}"),
     }
-    tracing::info!(
-        "writing {} with {} writer(s), {} bytes an event",
-        plan.shape,
-        plan.writers,
-        plan.event_size.bytes()
-    );
+    tracing::info!("writing {} with {} writer(s), {} bytes an event", plan.load, plan.writers, plan.event_size.bytes());
     Ok(session)
 }
 
@@ -130,6 +156,7 @@ async fn write(
         let writer = Writer::new(index, plan, outlet, tally, start, stop.subscribe());
         writers.spawn(writer.run());
     }
+    let mut watch = SegmentWatch::start(Arc::clone(session), plan.stream.scoped(), start);
     let mut stall = StallWatch::new(Arc::clone(session), plan.stream.scoped(), plan.give_up_after);
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -161,8 +188,12 @@ async fn write(
             }
             _ = second.tick() => {
                 let now = clock::now();
-                progress.sample(now, *stop.borrow());
+                progress.sample(now, *stop.borrow(), &watch.seen());
                 stall.observe(now, progress.waiting(now));
+            }
+            // The writers find out by themselves, unless they have nothing to send just then.
+            () = watch.closed(), if !*stop.borrow() => {
+                stop.send_replace(true);
             }
             name = signals.next() => {
                 if stopped.is_some() {
@@ -181,7 +212,11 @@ async fn write(
         }
     }
     let now = clock::now();
-    Ending { now, stopped, left, writers: ended, errors }
+    let seen = watch.seen();
+    if let (Some(closed), true) = (&seen.closed, errors.is_empty()) {
+        errors.push(closed.to_string());
+    }
+    Ending { now, stopped, left, writers: ended, errors, seen }
 }
 
 /// The exit: well only if every event written was acknowledged.
@@ -189,9 +224,12 @@ fn conclude(tallies: &[Arc<Tally>], ending: Ending) -> Result<(), Failure> {
     let written: u64 = tallies.iter().map(|tally| tally.written.load(Relaxed)).sum();
     let acknowledged: u64 = tallies.iter().map(|tally| tally.acknowledged.load(Relaxed)).sum();
     let failed = written - acknowledged;
+    let closed = ending.writers.iter().any(|writer| matches!(writer.error, Some(WriteError::Closed { .. })));
+    let closed = closed || ending.seen.closed.is_some();
     match ending.errors.into_iter().next() {
         _ if ending.left => Err(Failure::Interrupted),
         _ if failed > 0 => Err(Failure::Lost { failed }),
+        Some(error) if closed => Err(Failure::Closed(error)),
         Some(error) => Err(Failure::Internal(error)),
         None => Ok(()),
     }

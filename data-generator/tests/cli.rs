@@ -51,11 +51,23 @@ fn bad_values_name_their_flag_and_what_was_seen() {
         (&["--steps", "100/s:0s"], &["--steps", "above zero"]),
         (&["--period", "0s"], &["--period is zero"]),
         (&["--period", "soon"], &["--period", "soon"]),
-        (&["--median", "10/s", "--amplitude", "20/s"], &["--amplitude 20/s", "--median 10/s", "below zero"]),
+        (&["--median", "10/s", "--amplitude", "20/s"], &["--amplitude 20/s", "median 10/s", "below zero"]),
         (&["--shape", "constant"], &["--shape constant needs --rate"]),
         (&["--shape", "step"], &["--shape step needs --steps"]),
         (&["--shape", "sinusoid", "--rate", "1/s"], &["--rate belongs to --shape constant"]),
-        (&["--rate", "1/s", "--steps", "1/s:1s"], &["--rate and --steps"]),
+        (&["--rate", "1/s", "--steps", "1/s:1s"], &["--steps belongs to --shape step"]),
+        (&["--from", "-1/s", "--to", "5/s", "--over", "3s"], &["--from", "below zero"]),
+        (&["--from", "1/s", "--to", "5/s"], &["--shape ramp needs --over"]),
+        (&["--base", "5/s", "--peak", "-5/s"], &["--peak", "below zero"]),
+        (&["--high", "5/s", "--start", "9/s", "--over", "1m"], &["--start 9/s", "high 5/s"]),
+        (&["--high", "5/s", "--over", "9999h", "--every", "1ms"], &["--every", "at most 1000000"]),
+        (&["--trace", "/nowhere.csv"], &["--trace /nowhere.csv", "No such file"]),
+        (&["--shape-file", "/nowhere.toml"], &["--shape-file /nowhere.toml", "No such file"]),
+        (&["--shape-file", "/nowhere.toml", "--rate", "1/s"], &["--rate and --shape-file"]),
+        (&["--rate", "1/s", "--time-compression", "0"], &["--time-compression 0"]),
+        (&["--rate", "1/s", "--time-compression", "-1"], &["--time-compression -1"]),
+        (&["--max", "--rate", "1/s"], &["--max and --rate"]),
+        (&["--routing-key", "zipf", "--zipf-exponent", "-1"], &["--zipf-exponent", "0 to 20"]),
         (&["--controller", "http://a:1"], &["--controller", "http://a:1"]),
         (&["--controller", "tcp://a"], &["--controller", "tcp://a", "host:port"]),
         (&["--controller", "tls://localhost:1"], &["--controller tls://localhost:1", "--tls-ca"]),
@@ -66,6 +78,9 @@ fn bad_values_name_their_flag_and_what_was_seen() {
         (&["--tls-ca", "/etc/hostname"], &["--tls-ca", "not TLS"]),
         (&["--username", "u", "--password-file", "/nowhere"], &["--password-file /nowhere", "No such file"]),
         (&["--username", "u"], &["--password-file"]),
+        (&["--password", "p"], &["--username"]),
+        (&["--username", "u", "--password", "p", "--password-file", "f"], &["--password", "--password-file"]),
+        (&["--metrics-address", "somewhere"], &["--metrics-address", "somewhere"]),
         (&["--event-size", "10"], &["--event-size", "64"]),
         (&["--duration", "0s"], &["--duration", "zero"]),
         (&["--writers", "0"], &["--writers"]),
@@ -75,6 +90,24 @@ fn bad_values_name_their_flag_and_what_was_seen() {
     ] {
         refused(&write(args), 2, words);
     }
+}
+
+#[test]
+fn a_line_of_a_trace_or_of_a_shape_file_is_named() -> std::io::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str, text: &str| -> std::io::Result<String> {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text)?;
+        Ok(path.to_string_lossy().into_owned())
+    };
+    let bad = file("bad.csv", "time,rate\n0,100\n60,lots\n")?;
+    refused(&write(&["--trace", &bad]), 2, &["--trace", &bad, "line 3, column 4", "\"lots\""]);
+    let below = file("below.csv", "0,100\n60,-7\n")?;
+    refused(&write(&["--trace", &below]), 2, &["line 2, column 4", "-7", "below zero"]);
+    let chain = file("chain.toml", "[[piece]]\nrate = \"1/s\"\nlength = \"1s\"\n\n[[piece]]\ntrace = \"bad.csv\"\n")?;
+    let words = ["--shape-file", &chain, "line 5, column 1", "piece 2", "bad.csv", "line 3, column 4"];
+    refused(&write(&["--shape-file", &chain]), 2, &words);
+    Ok(())
 }
 
 #[test]

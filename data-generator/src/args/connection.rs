@@ -4,12 +4,13 @@ use super::UsageError;
 use super::parse;
 use crate::pravega::{Controllers, Credentials, SessionOptions};
 use clap::Args;
+use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Which Pravega, and as whom.
-#[derive(Args, Debug)]
+#[derive(Args)]
 #[command(next_help_heading = "Pravega")]
 pub struct ConnectionArgs {
     /// Controller of the Pravega cluster, as tcp://host:port or, with TLS, tls://host:port. Several,
@@ -27,12 +28,23 @@ pub struct ConnectionArgs {
     pub tls_ca: Option<PathBuf>,
 
     /// User for Pravega's basic authentication.
-    #[arg(long, env = "DATA_GENERATOR_USERNAME", value_name = "NAME", requires = "password_file")]
+    #[arg(long, env = "DATA_GENERATOR_USERNAME", value_name = "NAME")]
     pub username: Option<String>,
 
     /// File with that user's password; one newline at its end is not part of it.
     #[arg(long, env = "DATA_GENERATOR_PASSWORD_FILE", value_name = "FILE", requires = "username")]
     pub password_file: Option<PathBuf>,
+
+    /// The password itself. Others on the machine can read a flag: use the variable, or the file.
+    #[arg(
+        long,
+        env = "DATA_GENERATOR_PASSWORD",
+        value_name = "PASSWORD",
+        hide_env_values = true,
+        requires = "username",
+        conflicts_with = "password_file"
+    )]
+    pub password: Option<String>,
 
     /// How long a call to the controller may take, its retries included.
     #[arg(
@@ -43,6 +55,16 @@ pub struct ConnectionArgs {
         value_parser = parse::some_time
     )]
     pub call_timeout: Duration,
+}
+
+/// Without the password.
+impl fmt::Debug for ConnectionArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionArgs")
+            .field("controller", &self.controller)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
 }
 
 impl TryFrom<&ConnectionArgs> for SessionOptions {
@@ -77,16 +99,20 @@ impl TryFrom<&ConnectionArgs> for SessionOptions {
             }
             (None, false) => Vec::new(),
         };
-        let credentials = match (&args.username, &args.password_file) {
-            (Some(username), Some(path)) => {
+        let password = match (&args.password_file, &args.password) {
+            (Some(path), _) => {
                 let text = read("--password-file", path)?;
                 let password = text.strip_suffix('\n').unwrap_or(&text);
-                Some(Credentials {
-                    username: username.clone(),
-                    password: password.strip_suffix('\r').unwrap_or(password).to_owned(),
-                })
+                Some(password.strip_suffix('\r').unwrap_or(password).to_owned())
             }
-            _ => None,
+            (None, password) => password.clone(),
+        };
+        let credentials = match (&args.username, password) {
+            (Some(username), Some(password)) => Some(Credentials { username: username.clone(), password }),
+            (Some(_), None) => {
+                return Err(UsageError("--username needs --password-file, or --password".to_owned()));
+            }
+            (None, _) => None,
         };
         Ok(Self { controllers: args.controller.clone(), credentials, trusted, call_timeout: args.call_timeout })
     }

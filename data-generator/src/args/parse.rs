@@ -3,11 +3,14 @@
 use crate::event::EventSize;
 use crate::shape::Rate;
 use crate::stream::Retention;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::time::Duration;
 
 /// `30s`, `2m`, `1h 30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write a length of time as 30s, 2m or 1h30m"))
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{text:?} is not a length of time ({error}); write it as 30s, 2m or 1h30m"))
 }
 
 /// As [`duration`], above zero.
@@ -25,6 +28,22 @@ pub(super) fn step(text: &str) -> Result<(Rate, Duration), String> {
         text.rsplit_once(':').ok_or_else(|| format!("{text:?} is not rate:duration, for example 100/s:30s"))?;
     let rate = rate.trim().parse().map_err(|error| format!("{error}"))?;
     Ok((rate, some_time(length.trim())?))
+}
+
+/// As [`duration`], in a shape file.
+pub(super) fn time_in_file<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+}
+
+/// As [`some_time`], in a shape file.
+pub(super) fn length_in_file<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    some_time(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+}
+
+/// A list of [`step`]s, in a shape file.
+pub(super) fn steps_in_file<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Rate, Duration)>, D::Error> {
+    let steps = Vec::<String>::deserialize(deserializer)?;
+    steps.iter().map(|text| step(text).map_err(D::Error::custom)).collect()
 }
 
 /// `none`, a length of time, or a size in bytes.
@@ -67,6 +86,12 @@ pub(super) fn event_size(text: &str) -> Result<EventSize, String> {
         .ok()
         .and_then(EventSize::new)
         .ok_or_else(|| format!("it must be a number of bytes from {} to {}", EventSize::MIN, EventSize::MAX))
+}
+
+/// An exponent of zipf.
+pub(super) fn exponent(text: &str) -> Result<f64, String> {
+    let number: Option<f64> = text.parse().ok().filter(|number| (0.0..=20.0).contains(number));
+    number.ok_or_else(|| "it must be a number from 0 to 20".to_owned())
 }
 
 /// A name as Pravega takes it; a bad one would only be refused after a round trip.

@@ -1,11 +1,11 @@
 //! Flags of `write`.
 
 use super::parse;
-use super::{ConnectionArgs, ShapeArgs, StreamArgs, UsageError};
+use super::{ConnectionArgs, MetricsArgs, ShapeArgs, StreamArgs, UsageError};
 use crate::event::EventSize;
-use crate::pace::Limits;
+use crate::pace::{Limits, Load};
 use crate::stream::StreamPlan;
-use crate::write::{Routing, WritePlan};
+use crate::write::{Routing, WritePlan, Zipf};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +39,11 @@ pub struct WriteArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Run")]
 pub struct RunArgs {
+    /// Send as fast as it goes instead of by a shape: an event is due when there is room for it in the
+    /// --window, and its latency counts from then.
+    #[arg(long, env = "DATA_GENERATOR_MAX")]
+    pub max: bool,
+
     /// Stop after this time; events that were due until then are still written.
     #[arg(
         long,
@@ -93,15 +98,27 @@ pub struct RunArgs {
     #[arg(long, env = "DATA_GENERATOR_ROUTING_KEY", default_value = "random", value_name = "HOW")]
     pub routing_key: RoutingKind,
 
-    /// round-robin: how many keys each writer takes in turn.
+    /// round-robin: how many keys each writer takes in turn; zipf: how many keys there are.
     #[arg(
         long,
         env = "DATA_GENERATOR_ROUTING_KEYS",
         default_value_t = 1024,
         value_name = "NUMBER",
-        value_parser = clap::value_parser!(u32).range(1..)
+        value_parser = clap::value_parser!(u32).range(1..=10_000_000)
     )]
     pub routing_keys: u32,
+
+    /// zipf: how unequal the keys are. The k-th gets a share in proportion to 1 / k^exponent: with 1
+    /// and 1024 keys the first has 13 % of all events, with 0 all have the same.
+    #[arg(
+        long,
+        env = "DATA_GENERATOR_ZIPF_EXPONENT",
+        default_value = "1",
+        value_name = "NUMBER",
+        value_parser = parse::exponent,
+        allow_hyphen_values = true
+    )]
+    pub zipf_exponent: f64,
 
     /// Events that each writer may have unacknowledged; at most 8 MiB of them. When that many are, it
     /// waits, and falls behind.
@@ -144,6 +161,10 @@ pub struct ReportArgs {
     #[arg(long, env = "DATA_GENERATOR_PROGRESS", default_value = "auto", value_name = "HOW")]
     pub progress: ProgressMode,
 
+    /// Where to serve metrics.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+
     /// Write the summary as JSON to this file, also when the run fails.
     #[arg(long, env = "DATA_GENERATOR_SUMMARY", value_name = "FILE")]
     pub summary: Option<PathBuf>,
@@ -158,6 +179,9 @@ pub enum RoutingKind {
     /// By a key; each writer takes --routing-keys keys in turn. Nearly even, and the events of a key
     /// stay in order.
     RoundRobin,
+    /// By one of --routing-keys keys that all writers share, few of which get most of the events:
+    /// their segments get hot.
+    Zipf,
 }
 
 /// How progress is shown.
@@ -187,7 +211,7 @@ impl TryFrom<&WriteArgs> for WritePlan {
         Ok(Self {
             session: (&args.connection).try_into()?,
             stream: StreamPlan::from(&args.stream),
-            shape: Arc::new((&args.shape).try_into()?),
+            load: Arc::new(load(args)?),
             limits: Limits { duration: run.duration, events: run.events },
             writers: run.writers,
             first_writer: run.first_writer,
@@ -195,12 +219,26 @@ impl TryFrom<&WriteArgs> for WritePlan {
             routing: match run.routing_key {
                 RoutingKind::Random => Routing::Random,
                 RoutingKind::RoundRobin => Routing::RoundRobin { keys: run.routing_keys },
+                RoutingKind::Zipf => Routing::Zipf(Arc::new(Zipf::new(run.routing_keys, run.zipf_exponent))),
             },
             window: run.window.min(fits),
             give_up_after: run.give_up_after,
             flush_timeout: run.flush_timeout,
             progress: args.report.progress,
             summary: args.report.summary.clone(),
+            metrics: args.report.metrics.metrics_address,
         })
+    }
+}
+
+fn load(args: &WriteArgs) -> Result<Load, UsageError> {
+    if !args.run.max {
+        return (&args.shape).try_into();
+    }
+    match args.shape.first_given() {
+        Some(name) => {
+            Err(UsageError(format!("--max and --{name} are given: a shape says how fast, --max asks for all")))
+        }
+        None => Ok(Load::Max),
     }
 }

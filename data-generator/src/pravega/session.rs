@@ -3,6 +3,7 @@
 use super::address::Controllers;
 use super::fault::{ClientRuntime, take_last_panic};
 use super::relay::{Relay, connect};
+use super::words::{Verdict, plain};
 use crate::clock;
 use pravega_client::client_factory::ClientFactoryAsync;
 use pravega_client::event::writer::EventWriter;
@@ -14,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 /// Pause before a control call that failed is tried again within its deadline.
@@ -94,8 +96,8 @@ pub enum ControlError {
 
 /// An open session. Control calls return within the call timeout; nothing here panics.
 pub struct Session {
-    options: SessionOptions,
-    runtime: Handle,
+    pub(super) options: SessionOptions,
+    pub(super) runtime: Handle,
     /// Absent with TLS, where the client has to dial the controller by name.
     relay: Option<Relay>,
     clients: Mutex<Clients>,
@@ -104,9 +106,9 @@ pub struct Session {
 /// Two factories, because their patience differs: control calls return errors to us quickly, the
 /// data plane sits out an outage for as long as the client can.
 #[derive(Clone)]
-struct Clients {
+pub(super) struct Clients {
     control: ClientFactoryAsync,
-    data: ClientFactoryAsync,
+    pub(super) data: ClientFactoryAsync,
 }
 
 impl Session {
@@ -163,6 +165,37 @@ impl Session {
         .await
     }
 
+    /// Changes the policies of a stream.
+    pub async fn update_stream(&self, config: StreamConfiguration) -> Result<(), ControlError> {
+        let what = format!("updating stream {}", config.scoped_stream);
+        self.call(&what, move |client| {
+            let config = config.clone();
+            async move {
+                let updated = client.controller_client().update_stream(&config).await;
+                updated.map(|_| ()).map_err(|error| error.error.to_string())
+            }
+        })
+        .await
+    }
+
+    /// Seals and deletes a stream; false when there was none.
+    pub async fn delete_stream(&self, stream: &ScopedStream) -> Result<bool, ControlError> {
+        let what = format!("deleting stream {stream}");
+        let stream = stream.clone();
+        let deleted = self.call(&what, move |client| {
+            let stream = stream.clone();
+            async move {
+                let controller = client.controller_client();
+                controller.seal_stream(&stream).await.map_err(|error| error.error.to_string())?;
+                controller.delete_stream(&stream).await.map_err(|error| error.error.to_string())
+            }
+        });
+        match deleted.await {
+            Err(ControlError::Missing { .. }) => Ok(false),
+            other => other,
+        }
+    }
+
     /// The policies of an existing stream.
     pub async fn stream_configuration(&self, stream: &ScopedStream) -> Result<StreamConfiguration, ControlError> {
         let what = format!("looking up stream {stream}");
@@ -182,15 +215,14 @@ impl Session {
     pub async fn segment_count(&self, stream: &ScopedStream) -> Result<usize, ControlError> {
         let what = format!("asking for the segments of {stream}");
         let stream = stream.clone();
-        self.call(&what, move |client| {
-            let stream = stream.clone();
-            async move {
-                let controller = client.controller_client();
-                let segments = controller.get_current_segments(&stream).await;
-                segments.map(|segments| segments.key_segment_map.len()).map_err(|error| error.error.to_string())
-            }
-        })
-        .await
+        self.call(&what, move |client| segments(client, stream.clone())).await
+    }
+
+    /// As [`Self::segment_count`], for a look now and then: it takes at most so long.
+    pub async fn segment_count_within(&self, stream: &ScopedStream, limit: Duration) -> Result<usize, ControlError> {
+        let what = format!("asking for the segments of {stream}");
+        let stream = stream.clone();
+        self.call_within(limit, &what, move |client| segments(client, stream.clone())).await
     }
 
     /// A writer to the stream, which must exist and not be sealed: the client panics otherwise, in
@@ -217,43 +249,51 @@ impl Session {
         take_last_panic()
     }
 
-    fn clients(&self) -> Clients {
+    pub(super) fn clients(&self) -> Clients {
         let clients = self.clients.lock();
         clients.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Runs one control call as a task of the client's runtime, again and again until it succeeds,
-    /// fails for good, or the deadline is there.
-    async fn call<T, F, Call>(&self, what: &str, mut ask: F) -> Result<T, ControlError>
+    /// Runs one control call with the usual deadline.
+    pub(super) async fn call<T, F, Call>(&self, what: &str, ask: F) -> Result<T, ControlError>
     where
         T: Send + 'static,
         F: FnMut(ClientFactoryAsync) -> Call,
         Call: Future<Output = Result<T, String>> + Send + 'static,
     {
-        let limit = self.options.call_timeout;
+        self.call_within(self.options.call_timeout, what, ask).await
+    }
+
+    /// Runs one control call as a task of the client's runtime, again and again until it succeeds,
+    /// fails for good, or the deadline is there.
+    async fn call_within<T, F, Call>(&self, limit: Duration, what: &str, mut ask: F) -> Result<T, ControlError>
+    where
+        T: Send + 'static,
+        F: FnMut(ClientFactoryAsync) -> Call,
+        Call: Future<Output = Result<T, String>> + Send + 'static,
+    {
         let deadline = clock::now() + limit;
         let addresses = u32::try_from(self.options.controllers.addresses.len()).unwrap_or(1);
         let controllers = self.options.controllers.to_string();
         let call = what.to_owned();
         loop {
-            let mut task = self.runtime.spawn(ask(self.clients().control));
+            let mut task = AbortOnDrop(self.runtime.spawn(ask(self.clients().control)));
             // With several controllers each gets its share of the time.
             let left = deadline.saturating_duration_since(clock::now());
-            let reason = match timeout(left.min(limit / addresses), &mut task).await {
+            let reason = match timeout(left.min(limit / addresses), &mut task.0).await {
                 Ok(Ok(Ok(answer))) => return Ok(answer),
                 Ok(Ok(Err(reason))) => match Verdict::on(&reason) {
-                    Verdict::Missing => return Err(ControlError::Missing { call, reason }),
+                    Verdict::Missing => return Err(ControlError::Missing { call, reason: plain(&reason) }),
                     Verdict::Denied => {
-                        return Err(ControlError::Denied { call, controllers, reason });
+                        return Err(ControlError::Denied { call, controllers, reason: plain(&reason) });
                     }
                     Verdict::Final => {
-                        return Err(ControlError::Failed { call, controllers, reason });
+                        return Err(ControlError::Failed { call, controllers, reason: plain(&reason) });
                     }
-                    Verdict::TryAgain => Some(reason),
+                    Verdict::TryAgain => Some(plain(&reason)),
                 },
                 Ok(Err(join)) => Some(take_last_panic().unwrap_or_else(|| join.to_string())),
                 Err(_) => {
-                    task.abort();
                     if let Some(relay) = &self.relay {
                         tracing::debug!(controller = %relay.current(), "no answer, turning to the next");
                         relay.turn_to_next();
@@ -272,27 +312,18 @@ impl Session {
     }
 }
 
-/// What an error text of the client means for us: it carries no codes, only words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Missing,
-    Denied,
-    Final,
-    TryAgain,
+/// How many segments take writes now.
+async fn segments(client: ClientFactoryAsync, stream: ScopedStream) -> Result<usize, String> {
+    let segments = client.controller_client().get_current_segments(&stream).await;
+    segments.map(|segments| segments.key_segment_map.len()).map_err(|error| error.error.to_string())
 }
 
-impl Verdict {
-    fn on(reason: &str) -> Self {
-        let says = |word: &str| reason.contains(word);
-        if says("Unauthenticated") || says("PermissionDenied") {
-            Self::Denied
-        } else if says("status: NotFound") {
-            Self::Missing
-        } else if says("Invalid") {
-            Self::Final
-        } else {
-            Self::TryAgain
-        }
+/// A call that nobody waits for any more must not go on: the client would try for a minute or for ever.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -345,23 +376,4 @@ async fn first_accepting(controllers: &Controllers) -> Result<String, ControlErr
         }
     }
     Err(ControlError::Unreachable(refusals.join("; ")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_words_of_the_controller_are_told_apart() {
-        for (reason, verdict) in [
-            ("... due to status: NotFound, message: \"\"", Verdict::Missing),
-            ("... due to status: Unauthenticated, ...", Verdict::Denied),
-            ("... due to status: PermissionDenied, ...", Verdict::Denied),
-            ("... due to Invalid Stream/Scope Not Found", Verdict::Final),
-            ("... due to Operation failed", Verdict::TryAgain),
-            ("Could not connect to controller due to ...", Verdict::TryAgain),
-        ] {
-            assert_eq!(Verdict::on(reason), verdict, "{reason}");
-        }
-    }
 }

@@ -11,6 +11,15 @@ pub enum Curve {
         /// The rate.
         rate: Rate,
     },
+    /// A straight line from one rate to another.
+    Ramp {
+        /// The rate at the start.
+        from: Rate,
+        /// The rate at the end.
+        to: Rate,
+        /// How long it takes, seconds; above zero.
+        length: f64,
+    },
     /// `median + amplitude * cos(phase + 2 pi t / period)`. The amplitude is at most the median, so
     /// the rate never falls below zero.
     Sinusoid {
@@ -30,6 +39,10 @@ impl Curve {
     pub(super) fn rate(&self, t: f64) -> f64 {
         match *self {
             Self::Constant { rate } => rate.events_per_second(),
+            Self::Ramp { from, to, length } => {
+                let (from, to) = (from.events_per_second(), to.events_per_second());
+                from + (to - from) * (t / length)
+            }
             Self::Sinusoid { median, amplitude, period, phase } => {
                 let swing = (phase + TAU * t / period).cos();
                 // Rounding may leave the trough a hair below zero.
@@ -42,6 +55,10 @@ impl Curve {
     pub(super) fn count(&self, t: f64) -> f64 {
         match *self {
             Self::Constant { rate } => rate.events_per_second() * t,
+            Self::Ramp { from, to, length } => {
+                let (from, to) = (from.events_per_second(), to.events_per_second());
+                t * (from + (to - from) * (t / length) / 2.0)
+            }
             Self::Sinusoid { median, amplitude, period, phase } => {
                 let swing = (phase + TAU * t / period).sin() - phase.sin();
                 median.events_per_second() * t + amplitude.events_per_second() * swing * period / TAU
@@ -56,6 +73,14 @@ impl Curve {
                 let rate = rate.events_per_second();
                 (rate > 0.0).then(|| count / rate)
             }
+            Self::Ramp { from, to, length } => {
+                let (from, to) = (from.events_per_second(), to.events_per_second());
+                let slope = (to - from) / length;
+                // The root of the quadratic in the form that does not cancel. Rounding may leave the
+                // discriminant a hair below zero at the end of a ramp down to zero.
+                let divisor = from + (from * from + 2.0 * slope * count).max(0.0).sqrt();
+                if divisor > 0.0 { Some((2.0 * count / divisor).min(length)) } else { (to > 0.0).then_some(0.0) }
+            }
             Self::Sinusoid { median, amplitude, period, .. } => {
                 let median = median.events_per_second();
                 if median <= 0.0 {
@@ -67,6 +92,17 @@ impl Curve {
                 let low = ((count - stray) / median).max(0.0);
                 let high = (count + stray) / median;
                 Some(self.solve(count, low, high))
+            }
+        }
+    }
+
+    /// The same rates in a time that is shorter by this factor.
+    pub(super) fn compressed(self, factor: f64) -> Self {
+        match self {
+            Self::Constant { .. } => self,
+            Self::Ramp { from, to, length } => Self::Ramp { from, to, length: length / factor },
+            Self::Sinusoid { median, amplitude, period, phase } => {
+                Self::Sinusoid { median, amplitude, period: period / factor, phase }
             }
         }
     }

@@ -1,5 +1,7 @@
 //! A rate of events, as it is written on the command line and as it is counted with.
 
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,6 +12,15 @@ use thiserror::Error;
 pub struct Rate(f64);
 
 impl Rate {
+    /// No events.
+    pub const ZERO: Self = Self(0.0);
+
+    /// So far on the way from this rate to the other: 0 is this one, 1 the other.
+    #[must_use]
+    pub fn between(self, other: Self, share: f64) -> Self {
+        Self((self.0 + (other.0 - self.0) * share).max(0.0))
+    }
+
     /// Events per second, or `None` for a number that is no rate.
     #[must_use]
     pub fn per_second(events: f64) -> Option<Self> {
@@ -61,6 +72,35 @@ impl FromStr for Rate {
             return Err(RateError::Per(per.to_owned()));
         }
         Ok(Self(number / seconds))
+    }
+}
+
+/// As text, or a bare number of events per second.
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RateVisitor)
+    }
+}
+
+struct RateVisitor;
+
+impl Visitor<'_> for RateVisitor {
+    type Value = Rate;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a rate, for example \"100/s\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Rate, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Rate, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Rate, E> {
+        self.visit_str(&number.to_string())
     }
 }
 

@@ -76,9 +76,9 @@ fn bad_numbers_name_their_flag() {
     let wave = |median: f64, amplitude: f64, period: f64, phase: f64| {
         Shape::sinusoid(rate(median), rate(amplitude), seconds(period), phase).expect_err("refused").to_string()
     };
-    assert!(wave(1.0, 1.0, 0.0, 0.0).contains("--period"));
-    assert!(wave(1.0, 2.0, 1.0, 0.0).contains("--amplitude 2/s is above --median 1/s"));
-    assert!(wave(1.0, 1.0, 1.0, f64::NAN).contains("--phase"));
+    assert!(wave(1.0, 1.0, 0.0, 0.0).contains("period"));
+    assert!(wave(1.0, 2.0, 1.0, 0.0).contains("amplitude 2/s is above median 1/s"));
+    assert!(wave(1.0, 1.0, 1.0, f64::NAN).contains("phase"));
     assert_eq!(Shape::steps(&[]), Err(ShapeError::NoSteps));
     assert_eq!(Shape::steps(&[(rate(1.0), Duration::ZERO)]), Err(ShapeError::ZeroStep(1)));
 }
@@ -103,6 +103,134 @@ fn any_steps() -> impl Strategy<Value = Vec<(Rate, Duration)>> {
             .prop_map(|(per_second, ms)| (rate(f64::from(per_second)), Duration::from_millis(ms))),
         1..8,
     )
+}
+
+fn any_walk() -> impl Strategy<Value = Walk> {
+    (0_u32..1_000, 1_u32..5_000, 0.0..=1.0_f64, 1_u64..5_000, 0_u64..60_000, any::<u64>()).prop_map(
+        |(low, room, place, every, over, seed)| Walk {
+            start: rate(f64::from(low) + f64::from(room) * place),
+            low: rate(f64::from(low)),
+            high: rate(f64::from(low + room)),
+            stride: rate(f64::from(room) / 4.0),
+            every: Duration::from_millis(every),
+            seed,
+            over: Duration::from_millis(over + every),
+        },
+    )
+}
+
+/// Shapes of every kind that ends, with corners where they hurt: zeros, walls, ramps to nothing.
+fn any_ending() -> impl Strategy<Value = Shape> {
+    let length = || (1_u64..4_000).prop_map(Duration::from_millis);
+    let per_second = || (0_u32..1_000).prop_map(|per_second| rate(f64::from(per_second)));
+    let ramp = (per_second(), per_second(), length()).prop_map(|(from, to, over)| Shape::ramp(from, to, over));
+    let spike = (per_second(), per_second(), [length(), length(), length(), length()], any::<bool>(), length());
+    let spike = spike.prop_map(|(base, peak, [at, rise, hold, fall], wall, length)| {
+        let rise = if wall { Duration::ZERO } else { rise };
+        Shape::spike(&Spike { base, peak, at, rise, hold, fall }).cut(length)
+    });
+    let steps = any_steps().prop_map(|steps| Shape::steps(&steps));
+    let wave = (any_wave(), length()).prop_map(|(wave, length)| wave.cut(length));
+    let walk = any_walk().prop_map(|walk| Shape::random_walk(&walk));
+    let trace = (prop::collection::vec((1_u32..1_000, 0_u32..1_000), 2..20), any::<bool>());
+    let trace = trace.prop_map(|(lines, linear)| {
+        let mut at = 0;
+        let text: String = lines.iter().fold(String::new(), |text, (ms, rate)| {
+            at += ms;
+            format!("{text}{},{rate}\n", f64::from(at) / 1e3)
+        });
+        let trace = Trace::parse(text.as_bytes()).expect("a trace");
+        Ok(Shape::trace("t", &trace, if linear { Between::Linear } else { Between::Hold }))
+    });
+    prop_oneof![ramp, spike, steps, wave, walk, trace].prop_map(|shape| shape.expect("a shape"))
+}
+
+/// Chains of such shapes, compressed.
+fn any_chain() -> impl Strategy<Value = Shape> {
+    (prop::collection::vec(any_ending(), 1..4), 1_u32..3, 0.2..50.0_f64).prop_map(|(shapes, times, factor)| {
+        Shape::chain("chain", &shapes, times).and_then(|chain| chain.compressed(factor)).expect("a chain")
+    })
+}
+
+#[test]
+fn a_ramp_sends_half_of_what_its_end_would() {
+    let up = Shape::ramp(rate(0.0), rate(100.0), seconds(10.0)).expect("a ramp");
+    assert_eq!(up.whole_count(Duration::MAX), 500);
+    // Event k of a ramp from nothing is due at the root of 2 k / slope.
+    let due = up.time_of(125).expect("due");
+    assert!((due.as_secs_f64() - 5.0).abs() < 1e-6, "{due:?}");
+    let down = Shape::ramp(rate(100.0), rate(0.0), seconds(10.0)).expect("a ramp");
+    let due = down.time_of(375).expect("due");
+    assert!((due.as_secs_f64() - 5.0).abs() < 1e-6, "{due:?}");
+    assert_eq!(down.time_of(500), None);
+}
+
+#[test]
+fn a_spike_rises_holds_and_falls() {
+    let second = Duration::from_secs;
+    let spike =
+        Spike { base: rate(10.0), peak: rate(110.0), at: second(5), rise: second(2), hold: second(3), fall: second(4) };
+    let shape = Shape::spike(&spike);
+    for (at, wanted) in [(0, 10.0), (5, 10.0), (6, 60.0), (7, 110.0), (9, 110.0), (12, 60.0), (14, 10.0), (99, 10.0)] {
+        let got = shape.rate(second(at));
+        assert!((got - wanted).abs() < 1e-9, "{got} at {at} s");
+    }
+    assert_eq!(shape.length(), None);
+    assert_eq!(shape.whole_count(second(14)), 50 + 120 + 330 + 240);
+}
+
+#[test]
+fn a_walk_is_the_same_again_and_stays_within_bounds() {
+    let walk = Walk {
+        start: rate(500.0),
+        low: rate(100.0),
+        high: rate(900.0),
+        stride: rate(300.0),
+        every: seconds(1.0),
+        seed: 7,
+        over: seconds(600.0),
+    };
+    let shape = Shape::random_walk(&walk).expect("a walk");
+    assert_eq!(Shape::random_walk(&walk), Ok(shape.clone()));
+    let other = Shape::random_walk(&Walk { seed: 8, ..walk }).expect("a walk");
+    assert_ne!(shape.rate(seconds(300.0)).to_bits(), other.rate(seconds(300.0)).to_bits());
+    let rates: Vec<f64> = (0..600).map(|at| shape.rate(Duration::from_secs(at))).collect();
+    assert!(rates.iter().all(|rate| (100.0..=900.0).contains(rate)));
+    let (least, most) = rates.iter().fold((f64::MAX, 0.0_f64), |(low, high), rate| (low.min(*rate), high.max(*rate)));
+    assert!(least < 200.0 && most > 800.0, "it wanders: {least} to {most}");
+    let narrow = Walk { start: rate(50.0), ..walk };
+    assert!(matches!(Shape::random_walk(&narrow), Err(ShapeError::OutsideWalk { .. })));
+    let endless = Walk { over: Duration::from_hours(10_000), ..walk };
+    assert!(matches!(Shape::random_walk(&endless), Err(ShapeError::TooManyPieces { .. })));
+}
+
+#[test]
+fn only_the_last_of_a_chain_may_be_without_end() {
+    let steady = Shape::constant(rate(10.0));
+    let ramp = Shape::ramp(rate(10.0), rate(20.0), seconds(2.0)).expect("a ramp");
+    let chain = Shape::chain("c", &[ramp.clone(), steady.clone()], 1).expect("a chain");
+    assert_eq!(chain.length(), None);
+    assert_eq!(Shape::chain("c", &[steady.clone(), ramp.clone()], 1), Err(ShapeError::NeverEnds(1)));
+    assert_eq!(Shape::chain("c", &[ramp.clone(), steady.clone()], 2), Err(ShapeError::NeverEnds(2)));
+    assert_eq!(Shape::chain("c", &[], 1), Err(ShapeError::NoPieces));
+    let steady = steady.cut(seconds(3.0)).expect("cut");
+    let chain = Shape::chain("c", &[ramp.clone(), steady], 2).expect("a chain");
+    assert_eq!(chain.length(), Some(Duration::from_secs(10)));
+    assert_eq!(chain.whole_count(Duration::MAX), 120);
+    assert!(matches!(ramp.cut(seconds(3.0)), Err(ShapeError::TooLong { .. })));
+}
+
+#[test]
+fn a_day_compressed_has_the_same_rates() {
+    let day = sample();
+    let quick = day.clone().compressed(60.0).expect("compressed");
+    for minutes in [0, 10, 39, 78] {
+        let (slow, fast) = (day.rate(Duration::from_mins(minutes)), quick.rate(Duration::from_secs(minutes)));
+        assert!((slow - fast).abs() < 1e-6, "{slow} and {fast}");
+    }
+    for factor in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(matches!(day.clone().compressed(factor), Err(ShapeError::Compression(_))));
+    }
 }
 
 proptest! {
@@ -153,5 +281,38 @@ proptest! {
         if let Some(next) = shape.time_of(index + 1) {
             prop_assert!(shape.time_of(index).expect("comes before") <= next);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_shape_counts_the_integral_of_its_rate(shape in any_chain()) {
+        let mut summed = 0.0;
+        for piece in &shape.pieces {
+            summed += integral(&shape, piece.starts, piece.ends);
+        }
+        let counted = shape.count(shape.length().expect("it ends"));
+        prop_assert!((counted - summed).abs() < 1e-3 + 1e-5 * counted, "{counted} for {summed}");
+    }
+
+    #[test]
+    fn any_shape_sends_as_many_events_as_its_integral_in_order_and_in_time(shape in any_chain()) {
+        let length = shape.length().expect("it ends");
+        let counted = shape.count(length);
+        let mut sent = 0_u64;
+        let mut before = Duration::ZERO;
+        while let Some(due) = shape.time_of(sent) {
+            prop_assert!(due >= before, "event {sent} at {due:?} after {before:?}");
+            prop_assert!(due <= length);
+            // Due when the count gets there, to a microsecond's worth of events.
+            let at = shape.count(due);
+            prop_assert!((at - sent as f64).abs() < 0.05, "event {sent} at {due:?}, count {at}");
+            before = due;
+            sent += 1;
+        }
+        prop_assert!((sent as f64 - counted).abs() <= 1.0 && sent as f64 >= counted - 1e-3, "{sent} for {counted}");
+        prop_assert_eq!(sent, shape.whole_count(Duration::MAX));
     }
 }

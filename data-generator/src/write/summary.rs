@@ -2,6 +2,7 @@
 
 use super::WritePlan;
 use super::progress::round;
+use super::segments::{Outage, Seen, SegmentsSeen};
 use super::tally::{Latencies, Tally};
 use super::writer::{Ended, Start};
 use serde::Serialize;
@@ -16,6 +17,8 @@ use tokio::time::Instant;
 
 /// Runs of missing events that the text shows for each writer; the JSON has them all.
 const RUNS_SHOWN: usize = 5;
+/// Changes of the number of segments that the text shows.
+const CHANGES_SHOWN: usize = 12;
 
 /// A run, from its start to the last acknowledgement.
 #[derive(Clone, Debug, Serialize)]
@@ -34,8 +37,8 @@ pub(super) struct Summary {
     ended_by: &'static str,
     /// The failures, one line each; empty when all is well.
     errors: Vec<String>,
-    /// Events that were due in the time the run lasted.
-    due: u64,
+    /// Events that were due in the time the run lasted; absent when as many as possible were.
+    due: Option<u64>,
     written: u64,
     acknowledged: u64,
     /// Events sent a second time because the outcome of the first was unknown: each may be in the
@@ -43,12 +46,16 @@ pub(super) struct Summary {
     retries: u64,
     failed: u64,
     /// Events per second that were due.
-    wanted_rate: f64,
+    wanted_rate: Option<f64>,
     /// Events per second from the start to the last one sent, acknowledged in the end.
     rate: f64,
-    max_lag_seconds: f64,
+    max_behind_seconds: f64,
     /// From the intended time to the acknowledgement; absent when nothing was acknowledged.
     ack_latency_ms: Option<LatencySummary>,
+    /// The segments of the stream whenever their number changed.
+    segments: Vec<SegmentsSeen>,
+    /// When the controller did not answer.
+    controller_outages: Vec<Outage>,
     writers: Vec<WriterSummary>,
 }
 
@@ -69,7 +76,7 @@ struct WriterSummary {
     acknowledged: u64,
     retries: u64,
     failed: u64,
-    max_lag_seconds: f64,
+    max_behind_seconds: f64,
     /// First and last sequence number of each run of events whose acknowledgement did not come: they
     /// may be in the stream or not.
     unacknowledged: Vec<[u64; 2]>,
@@ -84,6 +91,7 @@ pub(super) struct Ending {
     pub(super) left: bool,
     pub(super) writers: Vec<Ended>,
     pub(super) errors: Vec<String>,
+    pub(super) seen: Seen,
 }
 
 impl Summary {
@@ -101,8 +109,8 @@ impl Summary {
         let sum = |of: fn(&WriterSummary) -> u64| writers.iter().map(of).sum::<u64>();
         let elapsed = start.elapsed(ending.now);
         let stopped = ending.stopped.unwrap_or(elapsed);
-        let end = plan.limits.end(&plan.shape).map_or(stopped, |end| end.min(stopped));
-        let due = plan.limits.due_before(&plan.shape, end);
+        let end = plan.limits.end(&plan.load).map_or(stopped, |end| end.min(stopped));
+        let due = plan.limits.due_before(&plan.load, end);
         let last_sent = tallies.iter().map(|tally| tally.last_sent()).max();
         let max_lag = tallies.iter().map(|tally| tally.max_lag()).max();
         let sending = end.max(last_sent.unwrap_or_default());
@@ -112,7 +120,7 @@ impl Summary {
             controller: plan.session.controllers.to_string(),
             scope: plan.stream.scope.clone(),
             stream: plan.stream.stream.clone(),
-            shape: plan.shape.to_string(),
+            shape: plan.load.to_string(),
             event_bytes: plan.event_size.bytes(),
             started: format!("{:.3}", start.wall),
             ended: format!("{:.3}", start.wall_at(ending.now)),
@@ -128,9 +136,11 @@ impl Summary {
             acknowledged,
             retries: sum(|writer| writer.retries),
             failed: sum(|writer| writer.failed),
-            wanted_rate: per_second(due, end),
+            wanted_rate: due.map(|due| per_second(due, end)),
             rate: per_second(acknowledged, sending),
-            max_lag_seconds: round(max_lag.unwrap_or_default().as_secs_f64()),
+            max_behind_seconds: round(max_lag.unwrap_or_default().as_secs_f64()),
+            segments: ending.seen.segments.clone(),
+            controller_outages: ending.seen.outages.clone(),
             ack_latency_ms: LatencySummary::new(latencies),
             writers,
         }
@@ -155,10 +165,11 @@ impl Summary {
             "{} of {} events acknowledged by {}/{} in {:.1} s; ended by {}",
             self.acknowledged, self.written, self.scope, self.stream, self.seconds, self.ended_by
         );
+        let wanted = self.wanted_rate.map_or_else(|| "all it can".to_owned(), |rate| format!("{rate:.1}/s"));
         let _ = writeln!(
             text,
-            "  rate     wanted {:.1}/s, got {:.1}/s; furthest behind {:.3} s",
-            self.wanted_rate, self.rate, self.max_lag_seconds
+            "  rate     wanted {wanted}, got {:.1}/s; furthest behind {:.3} s",
+            self.rate, self.max_behind_seconds
         );
         if let Some(latency) = &self.ack_latency_ms {
             let _ = writeln!(
@@ -170,6 +181,13 @@ impl Summary {
         let _ = write!(text, "  retries  {}, failed {}", self.retries, self.failed);
         let note = if self.retries > 0 { " (a retried event may be in the stream twice)" } else { "" };
         let _ = writeln!(text, "{note}");
+        if !self.segments.is_empty() {
+            let _ = writeln!(text, "  segments {}", history(&self.segments));
+        }
+        for outage in &self.controller_outages {
+            let to = outage.to.map_or_else(|| "the end".to_owned(), |to| format!("{to:.0} s"));
+            let _ = writeln!(text, "  away     the controller, from {:.0} s to {to}", outage.from);
+        }
         for writer in &self.writers {
             let _ = writeln!(text, "  {}", writer.text());
         }
@@ -195,7 +213,7 @@ impl WriterSummary {
             acknowledged,
             retries: tally.retries.load(Relaxed),
             failed: written - acknowledged,
-            max_lag_seconds: round(tally.max_lag().as_secs_f64()),
+            max_behind_seconds: round(tally.max_lag().as_secs_f64()),
             unacknowledged: runs.iter().map(|run| [*run.start(), *run.end()]).collect(),
         }
     }
@@ -231,6 +249,21 @@ impl LatencySummary {
             max: ms(latencies.max()),
         })
     }
+}
+
+/// `1, 3 from 61 s, 2 from 180 s`; the latest ones of a long history.
+fn history(segments: &[SegmentsSeen]) -> String {
+    let hidden = segments.len().saturating_sub(CHANGES_SHOWN);
+    let shown: Vec<String> = segments[hidden..]
+        .iter()
+        .enumerate()
+        .map(|(index, seen)| match index + hidden {
+            0 => seen.segments.to_string(),
+            _ => format!("{} from {:.0} s", seen.segments, seen.seconds),
+        })
+        .collect();
+    let before = if hidden > 0 { format!("... {hidden} changes before, ") } else { String::new() };
+    format!("{before}{}", shown.join(", "))
 }
 
 fn per_second(events: u64, time: Duration) -> f64 {

@@ -27,7 +27,7 @@ pub(super) struct Tally {
     pub(super) failed: AtomicU64,
     /// Intended time of the next event, microseconds after the start; `u64::MAX` when there is none.
     next_due_us: AtomicU64,
-    /// The furthest behind its intended time that an event was sent, microseconds.
+    /// The furthest behind that the writer has been seen, microseconds.
     max_lag_us: AtomicU64,
     /// When the last event was sent, microseconds after the start.
     last_sent_us: AtomicU64,
@@ -82,9 +82,12 @@ impl Tally {
         mem::replace(&mut *latencies, empty)
     }
 
-    /// How far the writer is behind: the age of the next event that is due and not sent.
+    /// How far the writer is behind: the age of the next event that is due and not sent. Counts among
+    /// the furthest, also if that event is never sent.
     pub(super) fn lag(&self, since_start: Duration) -> Duration {
-        overdue(self.next_due_us.load(Relaxed), since_start)
+        let lag = overdue(self.next_due_us.load(Relaxed), since_start);
+        self.max_lag_us.fetch_max(micros(lag), Relaxed);
+        lag
     }
 
     /// The furthest behind it has been.

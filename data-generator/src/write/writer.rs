@@ -7,7 +7,7 @@ use super::tally::Tally;
 use super::window::Window;
 use crate::clock;
 use crate::event::{self, Identity};
-use crate::pace::{Due, Schedule};
+use crate::pace::{Due, Load, Schedule};
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::ops::RangeInclusive;
@@ -107,7 +107,7 @@ impl<O: Outlet> Writer<O> {
     ) -> Self {
         Self {
             id: plan.first_writer + index,
-            schedule: Schedule::new(Arc::clone(&plan.shape), plan.limits, index, plan.writers),
+            schedule: Schedule::new(Arc::clone(&plan.load), plan.limits, index, plan.writers),
             plan: Arc::clone(plan),
             stream: plan.stream.scoped().to_string(),
             outlet,
@@ -141,7 +141,8 @@ impl<O: Outlet> Writer<O> {
                 continue;
             }
             let next = self.schedule.peek();
-            self.tally.set_next_due(next.map(|due| due.at));
+            // An event that is due when there is room for it is never late.
+            self.tally.set_next_due(next.filter(|_| *self.plan.load != Load::Max).map(|due| due.at));
             if next.is_none() && self.window.is_empty() {
                 return Ok(());
             }
@@ -161,6 +162,10 @@ impl<O: Outlet> Writer<O> {
         let oldest = self.window.oldest_sent();
         let oldest_since_start = oldest.map(|sent| self.start.elapsed(sent));
         self.tally.set_oldest_sent(oldest_since_start);
+        let over = self.plan.limits.duration.is_some_and(|duration| self.start.elapsed(now) >= duration);
+        if over && *self.plan.load == Load::Max {
+            self.schedule.stop();
+        }
         if *self.stop.borrow() {
             self.schedule.stop();
             let until = *self.flush_until.get_or_insert(now + self.plan.flush_timeout);
@@ -195,6 +200,10 @@ impl<O: Outlet> Writer<O> {
                 break;
             }
             self.schedule.next();
+            let (due, at) = match *self.plan.load {
+                Load::Shape(_) => (due, at),
+                Load::Max => (Due { at: self.start.elapsed(now), ..due }, now),
+            };
             self.tally.note_written(self.start.elapsed(now), now - at);
             self.window.sent(due, now);
             self.hand_over(due, patience).await;

@@ -3,10 +3,10 @@
 use super::*;
 use crate::args::ProgressMode;
 use crate::event::EventSize;
-use crate::pace::Limits;
+use crate::pace::{Limits, Load};
 use crate::pravega::SessionOptions;
 use crate::shape::{Rate, Shape};
-use crate::stream::{Retention, Scaling, StreamPlan};
+use crate::stream::{Insist, Retention, Scaling, StreamPlan};
 use crate::write::Routing;
 use crate::write::tally::no_latencies;
 use pravega_client::error::Error as ClientError;
@@ -116,8 +116,11 @@ fn bench(mode: Mode) -> Bench {
             scaling: Scaling::Fixed,
             min_segments: 1,
             retention: Retention::Unlimited,
+            insist: Insist::default(),
+            update: false,
+            delete_on_exit: false,
         },
-        shape: Arc::new(Shape::constant(rate)),
+        load: Arc::new(Load::Shape(Shape::constant(rate))),
         limits: Limits { duration: Some(Duration::from_secs(10)), events: None },
         writers: 1,
         first_writer: 0,
@@ -128,6 +131,7 @@ fn bench(mode: Mode) -> Bench {
         flush_timeout: Duration::from_secs(5),
         progress: ProgressMode::None,
         summary: None,
+        metrics: None,
     });
     let fake = Fake::default();
     fake.set(mode);
