@@ -6,7 +6,8 @@
 #   make check   formatting, lints, purity of the core, generated docs
 #   make bench   the figures of README.md, measured again
 #   make bench-rescale       the tables of docs/rescaling.md, measured again (hours; goes on where it stopped)
-#   make docs    regenerate docs/cli.md and docs/metrics.md
+#   make bench-clients       the generator's writer and reader against the Java client
+#   make docs    regenerate docs/cli.md, docs/metrics.md and the pictures of the shapes
 #   make fetch   fill the caches: jars and Flink distributions, from package registries
 
 FLINK        ?= 1.20.5
@@ -18,7 +19,7 @@ JOB_SOURCES  := $(JOB)/pom.xml $(shell find $(JOB)/src -type f 2>/dev/null)
 LAB          := target/debug/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-lab test-flink-matrix check bench bench-rescale docs fetch bins jobs clean
+.PHONY: help demo test test-unit test-lab test-flink-matrix check bench bench-rescale bench-clients docs shapes fetch bins jobs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -48,8 +49,8 @@ test-unit:
 # The lab tests start real services; one after the other, since they share two cores.
 test-lab: bins jobs
 	$(LAB) fetch $(FLINK_MATRIX:%=--flink %)
-	$(CARGO) test --workspace --test pravega --test flink --test real_pravega -- --ignored --test-threads=1
-	$(CARGO) test --workspace --test lab -- --ignored
+	$(CARGO) test --workspace --test pravega --test flink -- --ignored --test-threads=1
+	$(CARGO) test --workspace --test lab --test load --test readers -- --ignored
 
 # The versions are named in the test; those that are not in the cache are fetched. One jar serves all of
 # them, `jobs` builds those that would tell if it did not.
@@ -76,8 +77,17 @@ bench-rescale: bins jobs
 	$(CARGO) build --release -p sluice
 	$(CARGO) bench -p sluice-e2e --bench rescale -- $(RESCALE)
 
-docs:
+# The benchmark itself only starts processes; what it measures is built for release.
+bench-clients:
+	$(CARGO) build --release -p data-generator
+	$(CARGO) bench -p sluice-e2e --bench clients --profile dev
+
+docs: shapes
 	SLUICE_UPDATE_DOCS=1 $(CARGO) test -p sluice --test docs
+
+# The pictures of data-generator/README.md, drawn by the code that paces the writers.
+shapes: bins
+	sh data-generator/shapes/draw.sh target/debug/data-generator
 
 clean:
 	$(CARGO) clean

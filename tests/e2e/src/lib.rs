@@ -6,3 +6,4 @@ pub mod lab;
 pub mod percentile;
 pub mod rescale;
 pub mod scene;
+pub mod writing;
