@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    observation::{Choice, Flink, Job, Observation, Operation, Pool, Scheduler},
+    observation::{Flink, Job, Observation, Operation, Pool, Scheduler},
     units::{Parallelism, Segments, TaskManagers},
     width::Width,
 };
@@ -131,10 +131,26 @@ pub struct Change {
     pub first_arrival: Option<Timestamp>,
     /// When all slots of the new width were first seen registered.
     pub slots_there: Option<Timestamp>,
-    /// The idle TaskManagers that were to be stopped.
+    /// The TaskManagers that were seen idle, the same at each look.
+    pub idle: Option<Idle>,
+    /// The idle TaskManagers that were chosen to be stopped.
     pub stopped: Vec<String>,
+    /// When they were chosen.
+    pub chosen: Option<Timestamp>,
+    /// When the present width was first asked for, so that new TaskManagers do not restart the job
+    /// before all have come.
+    pub pinned: Option<Timestamp>,
     /// When the job was first seen to run at the new width.
     pub running: Option<Timestamp>,
+}
+
+/// TaskManagers without work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idle {
+    /// Since when each look has shown just these.
+    pub since: Timestamp,
+    /// By name, those first that are to go first.
+    pub members: Vec<String>,
 }
 
 /// A savepoint asked for over REST before a change. It is a backup for people: after a failure Flink
@@ -189,7 +205,14 @@ impl Change {
         self.trigger_id(u32::MAX)
     }
 
-    /// The checkpoint or savepoint that must be asked about.
+    /// These idle TaskManagers are to go.
+    pub(crate) fn choose(&mut self, now: Timestamp, stop: &[String]) {
+        self.chosen.get_or_insert(now);
+        let new: Vec<_> = stop.iter().filter(|id| !self.stopped.contains(id)).cloned().collect();
+        self.stopped.extend(new);
+    }
+
+    /// The checkpoint that must be asked about.
     #[must_use]
     pub fn awaits_checkpoint(&self) -> Option<u32> {
         self.asked.filter(|asked| asked.completed.is_none()).map(|asked| asked.attempt)
@@ -243,7 +266,7 @@ impl Change {
             }
             let all = match self.strategy {
                 Strategy::Reactive | Strategy::Readers => flink.registered() >= self.to.task_managers,
-                Strategy::Adaptive => flink.slots().0 >= self.to.parallelism.0,
+                Strategy::Adaptive => pool.is_some_and(|pool| flink.lasting_slots(pool).0 >= self.to.parallelism.0),
             };
             if all {
                 self.slots_there.get_or_insert(now);
@@ -251,6 +274,11 @@ impl Change {
         }
         let runs = flink.zip(job).is_some_and(|(flink, job)| self.has_its_width(flink, job));
         self.running = if runs { self.running.or(Some(now)) } else { None };
+        let idle = flink.zip(pool).filter(|_| runs).and_then(|(flink, pool)| Self::idle_members(pool, flink));
+        self.idle = idle.map(|members| match self.idle.take() {
+            Some(known) if known.members == members => known,
+            _ => Idle { since: now, members },
+        });
     }
 
     fn note_savepoint(&mut self, seen: Option<&Operation>) {
@@ -273,23 +301,25 @@ impl Change {
     }
 
     /// The members that no subtask runs on, those first that are not registered; `None` while that is
-    /// not known for certain. `busy` must be out of an answer that shows the new width.
-    pub(crate) fn idle_members<'a>(pool: &'a Pool, flink: &Flink, job: &Job) -> Option<Vec<&'a str>> {
-        let busy = job.busy.as_ref()?;
-        if pool.choice == Choice::None || pool.replacing {
+    /// not known for certain. The answer is worth something only when it shows the new width.
+    pub(crate) fn idle_members(pool: &Pool, flink: &Flink) -> Option<Vec<String>> {
+        let (members, busy) = (pool.members.as_ref()?, flink.busy()?);
+        if pool.replacing {
             return None;
         }
-        let is_busy = |id: &str| busy.iter().any(|busy| busy == id);
-        // A pod that is not Ready is stopped before any that is marked.
-        if pool.members.iter().any(|member| is_busy(&member.id) && !member.ready) {
+        let is_member = |id: &str| members.iter().any(|member| member.id == id);
+        let is_busy = |id: &str| busy.contains(&id);
+        // Whoever works is a member, or members are not called as their TaskManagers are. And a pod
+        // that is not Ready is stopped before any that is marked.
+        if !busy.iter().all(|id| is_member(id)) || members.iter().any(|member| is_busy(&member.id) && !member.ready) {
             return None;
         }
         let registered = |id: &str| flink.task_managers.iter().any(|known| known.id == id);
-        let mut idle: Vec<_> = pool.members.iter().filter(|member| !is_busy(&member.id)).collect();
+        let mut idle: Vec<_> = members.iter().filter(|member| !is_busy(&member.id)).collect();
         idle.sort_by_key(|member| {
             (member.ready, registered(&member.id), Reverse(member.started_at), Reverse(&member.id))
         });
-        Some(idle.into_iter().map(|member| member.id.as_str()).collect())
+        Some(idle.into_iter().map(|member| member.id.clone()).collect())
     }
 }
 
@@ -363,7 +393,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every name that [`Outcome::as_str`] can give.
-    pub const LABELS: [&str; 12] = [
+    pub const LABELS: [&str; 13] = [
         "done",
         "limited",
         "savepoint_failed",
@@ -371,6 +401,7 @@ impl Outcome {
         "checkpoint_timed_out",
         "replicas_not_set",
         "requirements_not_set",
+        "idle_not_stopped",
         "wrong_task_managers_stopped",
         "not_running",
         "job_replaced",
@@ -411,6 +442,9 @@ pub enum Failure {
     ReplicasNotSet,
     /// Flink did not take the new resource requirements in time.
     RequirementsNotSet,
+    /// TaskManagers without work could not be told apart from the others, or were not to be stopped just
+    /// then, for too long.
+    IdleNotStopped,
     /// The owner stopped others than the idle TaskManagers that were named.
     WrongTaskManagersStopped {
         /// The idle ones that are still there.
@@ -438,6 +472,7 @@ impl Failure {
             Self::CheckpointTimedOut => "checkpoint_timed_out",
             Self::ReplicasNotSet => "replicas_not_set",
             Self::RequirementsNotSet => "requirements_not_set",
+            Self::IdleNotStopped => "idle_not_stopped",
             Self::WrongTaskManagersStopped { .. } => "wrong_task_managers_stopped",
             Self::NotRunning => "not_running",
             Self::JobReplaced => "job_replaced",

@@ -69,6 +69,9 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
     }
     let job = the_job(flink)?;
     let strategy = strategy(flink, policy)?;
+    if let Some(problem) = misnamed(strategy, flink, job, pool) {
+        return Err(Hold::BadConfig { problem });
+    }
     if let Some(other) = flink.task_managers.iter().find(|other| other.slots != policy.slots_per_task_manager()) {
         let problem = format!(
             "TaskManager {} has {} slots, but --slots-per-task-manager says {}",
@@ -91,7 +94,7 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
         // A wider job may need fewer TaskManagers than there are; they are not stopped on the way.
         let task_managers = wanted.task_managers.max(pool.replicas);
         (Direction::Up, now_wide, Width { task_managers, ..wanted })
-    } else if rank(free) < rank(may_become) && has_something_to_stop(strategy, flink, job, pool, free, may_become) {
+    } else if rank(free) < rank(may_become) && has_something_to_stop(strategy, flink, pool, free, may_become) {
         (Direction::Down, may_become, may_shrink(now, memory, policy, strategy, may_become, job)?)
     } else {
         return Err(in_step_or_not(strategy, flink, job, pool, memory, free));
@@ -116,7 +119,10 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
         replicas_set: None,
         first_arrival: None,
         slots_there: None,
+        idle: None,
         stopped: Vec::new(),
+        chosen: None,
+        pinned: None,
         running: None,
     }))
 }
@@ -155,12 +161,33 @@ fn strategy(flink: &Flink, policy: &Policy) -> Result<Strategy, Hold> {
     }
 }
 
+/// What only the readings show to be wrong with how TaskManagers are set up.
+fn misnamed(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool) -> Option<String> {
+    if job.slot_sharing_groups > 1 {
+        return Some(format!(
+            "the job has {} slot sharing groups, each with slots of its own, and Sluice counts one: leave slotSharingGroup \
+             out of the job",
+            job.slot_sharing_groups
+        ));
+    }
+    let members = pool.members.as_ref().filter(|_| strategy == Strategy::Adaptive)?;
+    let known = |id: &str| members.iter().any(|member| member.id == id);
+    let strangers = !flink.task_managers.is_empty() && !flink.task_managers.iter().any(|tm| known(&tm.id));
+    (strangers && !members.is_empty()).then(|| {
+        format!(
+            "TaskManager {} is none of those that are scaled, such as {}: set taskmanager.resource-id to the name of the \
+             pod or process",
+            flink.task_managers[0].id, members[0].id
+        )
+    })
+}
+
 /// Surplus TaskManagers alone are a change only if one of them is without work. The subtasks of a job
 /// may be spread over more TaskManagers than would hold them, and moving them costs a restart.
-fn has_something_to_stop(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool, to: Width, from: Width) -> bool {
+fn has_something_to_stop(strategy: Strategy, flink: &Flink, pool: &Pool, to: Width, from: Width) -> bool {
     strategy.disturbs_always()
         || to.parallelism < from.parallelism
-        || Change::idle_members(pool, flink, job).is_none_or(|idle| !idle.is_empty())
+        || Change::idle_members(pool, flink).is_some_and(|idle| !idle.is_empty())
 }
 
 /// The first thing that is not known, if anything is not: never read, stale, or a sealed stream.
@@ -250,7 +277,7 @@ fn may_grow(
         return Err(Hold::Settling { until: since + policy.settle() });
     }
     let restarts = restarts_the_job(strategy, from, to);
-    rested(now, memory, policy.cooldown_up(), restarts)?;
+    rested(now, memory, Direction::Up, policy.cooldown_up(), restarts)?;
     if restarts { within_budget(now, memory, policy) } else { Ok(()) }
 }
 
@@ -284,7 +311,7 @@ fn may_shrink(
     // A narrower job may need more TaskManagers than there are (spares): those come afterwards.
     let to = Width { task_managers: to.task_managers.min(from.task_managers), ..to };
     if !restarts_the_job(strategy, from, to) {
-        rested(now, memory, policy.cooldown_down(), false)?;
+        rested(now, memory, Direction::Down, policy.cooldown_down(), false)?;
         return Ok(to);
     }
     match job.pending_records {
@@ -296,7 +323,7 @@ fn may_shrink(
         }
         _ => {}
     }
-    rested(now, memory, policy.cooldown_down(), true)?;
+    rested(now, memory, Direction::Down, policy.cooldown_down(), true)?;
     within_budget(now, memory, policy)?;
     Ok(to)
 }
@@ -306,9 +333,15 @@ fn checkpointed_since_restart(job: &Job) -> bool {
     checkpoints.last_completed.is_some_and(|checkpoint| checkpoint.triggered_at >= since)
 }
 
-/// What restarts the job rests after what restarted it; and nothing follows at once on a change that
-/// failed, or it would be tried again for ever.
-fn rested(now: Timestamp, memory: &Memory, cooldown: Duration, restarts: bool) -> Result<(), Hold> {
+/// What restarts the job rests after what restarted it; and no change follows at once on one in the same
+/// direction that failed, or it would be tried again for ever.
+fn rested(
+    now: Timestamp,
+    memory: &Memory,
+    direction: Direction,
+    cooldown: Duration,
+    restarts: bool,
+) -> Result<(), Hold> {
     // Filling an empty pool starts a job and restarts none, and so does what touches only idle
     // TaskManagers: nothing has to cool down after it.
     let restarted = |change: &Change| {
@@ -316,7 +349,10 @@ fn rested(now: Timestamp, memory: &Memory, cooldown: Duration, restarts: bool) -
             && (change.strategy.disturbs_always() || change.has_triggered_a_restart())
     };
     let counts = |last: &&Ended| match last.outcome {
-        Outcome::Failed(_) => last.change.registered_before > TaskManagers(0),
+        Outcome::Failed(_) if !restarts || !restarted(&last.change) => {
+            last.change.registered_before > TaskManagers(0) && last.change.direction == direction
+        }
+        Outcome::Failed(_) => true,
         Outcome::Done | Outcome::Limited { .. } => restarts && restarted(&last.change),
     };
     match memory.last.as_ref().filter(counts).map(|last| last.at + cooldown) {
@@ -370,14 +406,26 @@ fn reconsider(
     let job = the_job(flink).ok().filter(|job| job.id == change.job)?;
     let to = bounded(demand.parallelism, policy, job, memory).width;
     let rank = |width| change.strategy.rank(width);
+    if restart_triggered(change, flink, pool) {
+        return None;
+    }
     if change.direction == Direction::Down && rank(to) >= rank(change.from) {
-        return (!restart_triggered(change, flink, pool)).then(|| Decision::Abandon(change.clone()));
+        return Some(Decision::Abandon(change.clone()));
+    }
+    if change.strategy == Strategy::Adaptive && change.direction == Direction::Up {
+        // What was asked for has not stood for a whole window: the TaskManagers that came for it go
+        // again as idle ones.
+        let widest = memory.history.widest(now, policy.scale_down_window())?.0;
+        let widest = bounded(widest, policy, job, memory).width;
+        if rank(widest) <= rank(change.from) && rank(to) <= rank(change.from) {
+            return Some(Decision::Abandon(change.clone()));
+        }
     }
     let to = match change.direction {
         Direction::Up => Width { task_managers: to.task_managers.max(change.to.task_managers), ..to },
         Direction::Down => Width { task_managers: to.task_managers.min(change.from.task_managers), ..to },
     };
-    if rank(to) <= rank(change.to) || restart_triggered(change, flink, pool) {
+    if rank(to) <= rank(change.to) {
         return None;
     }
     Some(Decision::Retarget(Change {
@@ -392,7 +440,7 @@ fn reconsider(
 
 fn restart_triggered(change: &Change, flink: &Flink, pool: &Pool) -> bool {
     if change.strategy == Strategy::Adaptive {
-        return change.requirements.is_some();
+        return change.requirements.is_some() || !change.stopped.is_empty();
     }
     match change.direction {
         // Nothing ran before: what comes until the job runs is part of the start.

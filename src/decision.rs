@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::Change,
+    change::{Change, Direction},
     memory::Edit,
     observation::{JobState, StreamName},
     units::TaskManagers,
@@ -59,7 +59,10 @@ impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hold(hold) => write!(f, "hold: {hold}"),
-            Self::Abandon(change) => write!(f, "abandon change {}: the stream widened again", change.id),
+            Self::Abandon(change) => {
+                let then = if change.direction == Direction::Down { "widened" } else { "narrowed" };
+                write!(f, "abandon change {}: the stream {then} again", change.id)
+            }
             Self::Start(change) | Self::Retarget(change) => write!(
                 f,
                 "{} {}: {} segments want parallelism {} on {} TaskManagers (now {} on {})",

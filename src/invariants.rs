@@ -8,9 +8,9 @@ use crate::{
     decide::wanted_by_streams,
     decision::Decision,
     memory::Memory,
-    observation::{JobState, Observation, Scheduler},
+    observation::{Choice, JobState, Observation, Scheduler},
     policy::Policy,
-    units::TaskManagers,
+    step::Step,
     width::{Wanted, Width},
 };
 
@@ -36,7 +36,7 @@ pub fn check(
         (fresh_start && seen.paused_by.is_some(), "started a change while paused"),
         (!everything_is_known(now, seen, policy), "acted on an unknown, stale or sealed reading"),
         (job_is_gone(seen), "changed a job that is not there or has ended"),
-        (out_of_bounds(change.to.task_managers, policy), "left the bounds"),
+        (out_of_bounds(change, policy), "left the bounds"),
         (fresh_start && change.to == change.from, "changed nothing"),
         (moves_both_ways(change), "widened the job and took TaskManagers from it, or the reverse"),
         (
@@ -77,8 +77,36 @@ fn job_is_gone(seen: &Observation) -> bool {
     job.is_none_or(|job| job.state.is_over())
 }
 
-fn out_of_bounds(task_managers: TaskManagers, policy: &Policy) -> bool {
-    task_managers < policy.min_task_managers() || task_managers > policy.max_task_managers()
+/// More than the bounds allow may be there already; a wider job does not take them away.
+fn out_of_bounds(change: &Change, policy: &Policy) -> bool {
+    let most = policy.max_task_managers().max(change.from.task_managers);
+    change.to.task_managers < policy.min_task_managers().min(change.from.task_managers)
+        || change.to.task_managers > most
+}
+
+/// Names the first rule that a step of the adaptive strategy breaks: no TaskManager that works is
+/// stopped, none is stopped unnamed, and no mark is left on one that stays.
+pub fn check_step(seen: &Observation, change: &Change, step: &Step) -> Result<(), &'static str> {
+    let (Step::SetReplicas { replicas, stop }, Strategy::Adaptive) = (step, change.strategy) else { return Ok(()) };
+    let (Some(flink), Some(pool)) = (&seen.flink, &seen.pool) else { return Err("set replicas unseen") };
+    let (flink, pool) = (&flink.value, &pool.value);
+    let fewer = pool.replicas.0.saturating_sub(replicas.0) as usize;
+    if fewer == 0 {
+        return Ok(());
+    }
+    let (Some(members), Some(busy)) = (&pool.members, flink.busy()) else {
+        return Err("stopped TaskManagers without knowing which are idle");
+    };
+    let missing = (pool.replicas.0 as usize).saturating_sub(members.len());
+    let rules = [
+        (stop.iter().any(|id| busy.contains(&id.as_str())), "stopped a TaskManager that works"),
+        (stop.len() + missing < fewer, "stopped more TaskManagers than it named"),
+        (
+            pool.choice == Choice::ByMark && members.iter().any(|member| member.marked != stop.contains(&member.id)),
+            "marked others than those that go",
+        ),
+    ];
+    rules.into_iter().find(|(broken, _)| *broken).map_or(Ok(()), |(_, rule)| Err(rule))
 }
 
 fn narrower_than_in_flight(memory: &Memory, to: Width) -> bool {

@@ -39,6 +39,8 @@ pub struct Memory {
     pub asked_for: Option<TaskManagers>,
     /// The upper bound of the job's parallelism that Sluice last set or accepted.
     pub upper_bound: Option<Parallelism>,
+    /// The upper bound that Sluice last asked for, though Flink may not have taken it.
+    pub asked_for_bound: Option<Parallelism>,
     /// Somebody else changed one of the two.
     pub contest: Option<Contest>,
     /// How long TaskManagers took to register at Flink, of late.
@@ -115,7 +117,7 @@ impl Memory {
             if change.replicas_set.is_some() {
                 self.set = Some(change.to.task_managers);
             }
-            if let Some(requirements) = change.requirements {
+            if let Some(requirements) = change.requirements.filter(|requirements| requirements.seen.is_some()) {
                 self.upper_bound = Some(requirements.parallelism);
             }
             return;
@@ -130,10 +132,11 @@ impl Memory {
             self.asked_for = None;
         }
         if let Some(found) = job.and_then(Job::upper_bound) {
-            if self.upper_bound.is_some_and(|set| set != found) {
+            if self.upper_bound.is_some_and(|set| set != found) && self.asked_for_bound != Some(found) {
                 self.note_contest(now, Edit::UpperBound(found), policy);
             }
             self.upper_bound = Some(found);
+            self.asked_for_bound = None;
         }
     }
 
@@ -188,8 +191,10 @@ impl Memory {
         let job = seen.flink.as_ref().and_then(|flink| flink.value.job());
         let cost = Cost::of(&change, job);
         if change.has_triggered_a_restart() {
-            // Flink may restart a job once for each TaskManager that arrives apart.
-            let count = cost.restarts.map_or(1, |restarts| usize::try_from(restarts).unwrap_or(1).max(1));
+            // Flink may restart a job once for each TaskManager that arrives apart. What it was asked for
+            // and did not take restarted nothing.
+            let least = usize::from(change.strategy.disturbs_always());
+            let count = cost.restarts.map_or(1, |restarts| usize::try_from(restarts).unwrap_or(1).max(least));
             self.restarts.extend(std::iter::repeat_n(now, count));
         }
         self.last = Some(Ended { change, at: now, outcome, cost, recovered: None });

@@ -115,15 +115,28 @@ impl Flink {
         TaskManagers(u32::try_from(self.task_managers.len()).unwrap_or(u32::MAX))
     }
 
+    /// The slots of those that are there to stay: one on its way out is registered for a while yet.
+    #[must_use]
+    pub fn lasting_slots(&self, pool: &Pool) -> Slots {
+        let stays = |id: &str| pool.members.as_ref().is_none_or(|members| members.iter().any(|member| member.id == id));
+        Slots(self.task_managers.iter().filter(|registered| stays(&registered.id)).map(|t| t.slots.0).sum())
+    }
+
     /// How many of them run no subtask of the job; `None` if that is not known.
     #[must_use]
     pub fn idle(&self) -> Option<TaskManagers> {
+        let busy = u32::try_from(self.busy()?.len()).unwrap_or(u32::MAX);
+        Some(TaskManagers(self.registered().0.saturating_sub(busy)))
+    }
+
+    /// The registered TaskManagers that run a subtask; `None` if that is not known.
+    #[must_use]
+    pub fn busy(&self) -> Option<Vec<&str>> {
         let job = self.job()?;
         if job.parallelism.0 >= self.slots().0 {
-            return Some(TaskManagers(0));
+            return Some(self.task_managers.iter().map(|registered| registered.id.as_str()).collect());
         }
-        let busy = u32::try_from(job.busy.as_ref()?.len()).unwrap_or(u32::MAX);
-        Some(TaskManagers(self.registered().0.saturating_sub(busy)))
+        Some(job.busy.as_ref()?.iter().map(String::as_str).collect())
     }
 
     /// All slots of the registered TaskManagers, used or not.
@@ -209,6 +222,8 @@ pub struct Job {
     pub all_subtasks_run: bool,
     /// The operators, chained together as Flink runs them; empty where nobody asks for widths.
     pub vertices: Vec<Vertex>,
+    /// Each of them takes slots of its own; 1 unless the job says otherwise.
+    pub slot_sharing_groups: u32,
     /// The TaskManagers that run at least one subtask, by `taskmanager.resource-id`, out of an answer
     /// that agrees with `parallelism`. `None` if that was not asked or not answered so.
     pub busy: Option<Vec<String>>,
@@ -222,11 +237,13 @@ pub struct Job {
 
 impl Job {
     /// How wide the job may become by its resource requirements: the most of the data-parallel
-    /// vertices' upper bounds. `None` if they are not known.
+    /// vertices' upper bounds. `None` if they are not all known.
     #[must_use]
     pub fn upper_bound(&self) -> Option<Parallelism> {
-        let data_parallel = self.vertices.iter().filter(|vertex| vertex.is_data_parallel());
-        data_parallel.map(|vertex| Some(vertex.bounds?.upper)).max().flatten()
+        let any_data_parallel = self.vertices.iter().any(Vertex::is_data_parallel);
+        let counted = self.vertices.iter().filter(|vertex| vertex.is_data_parallel() || !any_data_parallel);
+        let bounds: Option<Vec<_>> = counted.map(|vertex| Some(vertex.bounds?.upper)).collect();
+        bounds?.into_iter().max()
     }
 
     /// The resource requirements of a job that is to be `parallelism` wide: no vertex above its own
@@ -393,8 +410,8 @@ pub struct Pool {
     pub replicas: TaskManagers,
     /// How many run (processes alive, pods Ready). Running is not yet registered at Flink.
     pub ready: TaskManagers,
-    /// The members by name that are not on their way out, where the owner tells them.
-    pub members: Vec<Member>,
+    /// The members by name that are not on their way out; `None` if that was not asked.
+    pub members: Option<Vec<Member>>,
     /// How the owner is told which members to stop.
     pub choice: Choice,
     /// The owner replaces its members (a rollout): which of them go is not Sluice's choice now.
@@ -407,10 +424,8 @@ pub struct Pool {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
-    /// It chooses by itself.
-    #[default]
-    None,
     /// By name, with the new number.
+    #[default]
     ByName,
     /// It stops the members first that were marked before
     /// (`controller.kubernetes.io/pod-deletion-cost`).

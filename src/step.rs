@@ -41,6 +41,8 @@ pub enum Step {
     SetRequirements {
         /// The upper bound of its data-parallel vertices.
         parallelism: Parallelism,
+        /// It is the present width, so that nothing restarts the job for now.
+        pin: bool,
         /// All vertices of the job, by id: Flink refuses a request that leaves one out.
         bounds: BTreeMap<String, Bounds>,
     },
@@ -92,10 +94,24 @@ const CHECKPOINT_FRESH: Duration = Duration::from_secs(5);
 /// The next step of `change`. Steps may be repeated: each asks for a state, not for a difference.
 #[must_use]
 pub fn next_step(now: Timestamp, seen: &Observation, change: &Change, policy: &Policy) -> Step {
-    match next_step_or_end(now, seen, change, policy) {
-        Ok(step) => step,
-        Err(failure) => Step::End(Outcome::Failed(failure)),
-    }
+    let step = next_step_or_end(now, seen, change, policy).unwrap_or_else(|f| Step::End(Outcome::Failed(f)));
+    clean_up_before(&step, now, seen, change, policy).unwrap_or(step)
+}
+
+/// Marks are taken back from those that are not to go, before any number is lowered and before the
+/// change ends: whoever keeps one would be stopped first by a later change, at work or not.
+fn clean_up_before(step: &Step, now: Timestamp, seen: &Observation, change: &Change, policy: &Policy) -> Option<Step> {
+    let keep = match step {
+        Step::SetReplicas { stop, .. } => stop.as_slice(),
+        Step::End(_) => &[],
+        _ => return None,
+    };
+    // An owner that does not let them be taken back must not keep the change from ending.
+    let overdue = now > change.target_since + policy.slots_deadline() * 4;
+    let members = seen.pool.as_ref()?.value.members.as_ref()?;
+    let stale = |member: &&Member| member.marked && !keep.contains(&member.id);
+    let members: Vec<_> = members.iter().filter(stale).map(|member| member.id.clone()).collect();
+    (!members.is_empty() && !overdue).then_some(Step::Unmark { members })
 }
 
 fn next_step_or_end(now: Timestamp, seen: &Observation, change: &Change, policy: &Policy) -> Result<Step, Failure> {
@@ -146,8 +162,9 @@ enum Need {
 }
 
 impl View<'_> {
-    /// The owner is about to be asked for the target, unless somebody else has been there.
-    fn may_set_replicas(&self) -> Result<(), Failure> {
+    /// The owner is about to be asked for the target, as has been due since `since`, unless somebody
+    /// else has been there.
+    fn may_set_replicas(&self, since: Timestamp) -> Result<(), Failure> {
         let past = match self.change.direction {
             Direction::Up => self.pool.replicas > self.change.to.task_managers,
             Direction::Down => self.pool.replicas < self.change.to.task_managers,
@@ -155,7 +172,7 @@ impl View<'_> {
         if past || self.change.replicas_set.is_some() {
             return Err(Failure::Contested);
         }
-        let overdue = self.now > self.change.target_since + self.policy.slots_deadline();
+        let overdue = self.now > since + self.policy.slots_deadline();
         if overdue { Err(Failure::ReplicasNotSet) } else { Ok(()) }
     }
 
@@ -163,7 +180,7 @@ impl View<'_> {
     /// first, then the newest, as a ReplicaSet would choose.
     fn newest(&self) -> Vec<String> {
         let surplus = self.pool.replicas.0.saturating_sub(self.change.to.task_managers.0);
-        let mut members: Vec<_> = self.pool.members.iter().collect();
+        let mut members: Vec<_> = self.pool.members.iter().flatten().collect();
         let known = |member: &Member| self.flink.task_managers.iter().any(|known| known.id == member.id);
         members.sort_by_key(|member| (known(member), Reverse(member.started_at), Reverse(&member.id)));
         members.iter().take(surplus as usize).map(|member| member.id.clone()).collect()
@@ -183,6 +200,22 @@ impl View<'_> {
         if self.job_runs() { Ok(()) } else { Err(Step::Wait(Waiting::Job)) }
     }
 
+    /// A checkpoint before the job is narrowed, and the savepoint before that if one is wanted: taken
+    /// only once a checkpoint has shown that the change can go on at all.
+    fn backups(&self, since: Timestamp, need: Need) -> Result<Option<Step>, Failure> {
+        if need == Need::Must
+            && self.policy.savepoint_before_change()
+            && let Some(step) = self.checkpoint_since(since, None, need)?
+        {
+            return Ok(Some(step));
+        }
+        if let Some(step) = self.savepoint(need)? {
+            return Ok(Some(step));
+        }
+        let since = self.change.savepoint.as_ref().map_or(since, |savepoint| savepoint.at.max(since));
+        self.checkpoint_since(since, Some(CHECKPOINT_FRESH), need)
+    }
+
     /// Everything that the decision was based on can still be read.
     fn all_is_known(&self) -> bool {
         unknown(self.now, self.seen, self.policy).is_none()
@@ -196,7 +229,11 @@ impl View<'_> {
         let Some(savepoint) = &self.change.savepoint else {
             return Ok(self.job_runs().then_some(Step::TriggerSavepoint));
         };
-        let too_late = self.now > savepoint.at + self.policy.savepoint_deadline();
+        let deadline = match need {
+            Need::Must => self.policy.savepoint_deadline(),
+            Need::BestEffort => self.policy.savepoint_deadline().min(self.policy.checkpoint_deadline_up()),
+        };
+        let too_late = self.now > savepoint.at + deadline;
         let failed = savepoint.failed.clone().or_else(|| too_late.then(|| "it took too long".to_owned()));
         match (&savepoint.location, failed, need) {
             (Some(_), _, _) | (None, Some(_), Need::BestEffort) => Ok(None),

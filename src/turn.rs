@@ -53,7 +53,13 @@ pub fn turn(now: Timestamp, seen: &Observation, memory: &mut Memory, policy: &Po
             change.savepoint.get_or_insert(Savepoint { at: now, location: None, failed: None });
             None
         }
-        Step::SetRequirements { parallelism, .. } => {
+        Step::SetRequirements { parallelism, pin: true, .. } => {
+            memory.asked_for_bound = Some(*parallelism);
+            change.pinned.get_or_insert(now);
+            None
+        }
+        Step::SetRequirements { parallelism, pin: false, .. } => {
+            memory.asked_for_bound = Some(*parallelism);
             let asked = Requirements { parallelism: *parallelism, at: now, seen: None };
             if change.requirements.is_none_or(|known| known.parallelism != asked.parallelism) {
                 change.requirements = Some(asked);
@@ -61,13 +67,13 @@ pub fn turn(now: Timestamp, seen: &Observation, memory: &mut Memory, policy: &Po
             None
         }
         Step::MarkIdle { members } => {
-            change.stopped.clone_from(members);
+            change.choose(now, members);
             None
         }
         Step::SetReplicas { replicas, stop } => {
             memory.asked_for = Some(*replicas);
             if change.strategy == Strategy::Adaptive && !stop.is_empty() {
-                change.stopped.clone_from(stop);
+                change.choose(now, stop);
             }
             None
         }

@@ -240,6 +240,127 @@ fn parallelism_and_task_managers_differ_where_slots_do() {
     assert_eq!((wanted.width.parallelism.0, wanted.width.task_managers.0), (5, 2));
 }
 
+#[test]
+fn task_managers_that_are_not_called_as_their_pods_are_left_alone() {
+    let (mut world, mut agent) = in_step(4, FlinkVersion(1, 20));
+    (world.choice, world.faults.other_ids) = (Choice::ByMark, true);
+    world.segments = 2;
+    agent.run(&mut world, 300);
+    assert_eq!((world.replicas(), world.restarts, world.marked(), agent.last_reason()), (4, 0, 0, "bad_config"));
+    assert!(agent.turns.last().unwrap().decision.to_string().contains("taskmanager.resource-id"));
+}
+
+#[test]
+fn a_mark_is_taken_back_when_its_task_manager_stays() {
+    let (mut world, mut agent) = in_step(4, FlinkVersion(1, 20));
+    world.choice = Choice::ByMark;
+    world.segments = 2;
+    while world.marked() == 0 {
+        agent.look(&mut world);
+    }
+    world.segments = 4;
+    agent.run(&mut world, 100);
+    assert_eq!((world.replicas(), world.marked(), agent.last_reason()), (4, 0, "in_step"));
+    let before = world.restarts;
+    for segments in [3, 4, 2, 4, 3, 4, 2] {
+        world.segments = segments;
+        agent.run(&mut world, 200);
+    }
+    assert_eq!((world.replicas(), world.marked(), world.restarts - before), (2, 0, 7));
+}
+
+#[test]
+fn surplus_that_never_registered_is_removed_without_a_restart() {
+    let (mut world, mut agent) = in_step(2, FlinkVersion(1, 20));
+    world.faults.capacity = Some(3);
+    world.segments = 5;
+    agent.run(&mut world, 250);
+    world.segments = 3;
+    agent.run(&mut world, 200);
+    assert_eq!((world.replicas(), world.parallelism(), world.restarts), (3, 3, 1));
+    assert_eq!(agent.last_reason(), "in_step");
+}
+
+#[test]
+fn a_narrowing_that_cannot_be_made_is_tried_at_the_pace_of_the_cooldown() {
+    let options = PolicyOptions { savepoint_before_change: true, ..PolicyOptions::default() };
+    for (checkpoints_fail, savepoints_fail) in [(true, false), (false, true)] {
+        let (mut world, mut agent) = in_step_with(4, FlinkVersion(1, 20), options.clone());
+        (world.faults.checkpoints_fail, world.faults.savepoints_fail) = (checkpoints_fail, savepoints_fail);
+        world.segments = 2;
+        agent.run(&mut world, 3600);
+        assert!(world.checkpoints_triggered <= 200, "{} checkpoints in an hour", world.checkpoints_triggered);
+        assert!(!checkpoints_fail || world.savepoints_triggered == 0, "none is kept for a change that cannot go on");
+        // It does not hold up a split.
+        world.segments = 6;
+        agent.run(&mut world, 2);
+        assert_eq!(world.replicas(), 6);
+    }
+}
+
+#[test]
+fn a_bound_above_the_width_is_lowered_to_it_before_task_managers_are_asked_for() {
+    for version in VERSIONS {
+        let mut world = World::with(1, 1, version, Scheduler::Adaptive);
+        let mut agent = Agent::new(options(0));
+        agent.run(&mut world, 30);
+        world.set_requirements(128);
+        (world.segments, world.pace.apart) = (4, 7);
+        agent.run(&mut world, 120);
+        assert_eq!((world.parallelism(), world.restarts, agent.last_reason()), (4, 1, "in_step"), "{version}");
+        assert!(world.replayed[0] <= 2, "{version}: replayed {:?} s of input", world.replayed);
+    }
+}
+
+#[test]
+fn what_is_no_longer_wanted_is_given_up_before_it_restarts_the_job() {
+    let (mut world, mut agent) = in_step(2, FlinkVersion(1, 20));
+    world.faults.capacity = Some(3);
+    world.segments = 5;
+    agent.run(&mut world, 20);
+    world.segments = 2;
+    agent.run(&mut world, 400);
+    assert_eq!((world.parallelism(), world.restarts, agent.last_reason()), (2, 0, "in_step"));
+    assert_eq!(world.replicas(), 2, "and what came for it goes again");
+}
+
+#[test]
+fn requirements_that_flink_refuses_are_nobody_else_s() {
+    let (mut world, mut agent) = in_step(2, FlinkVersion(1, 20));
+    world.faults.requirements_refused = true;
+    world.segments = 3;
+    agent.run(&mut world, 1500);
+    assert_eq!((outcome(&agent), agent.memory.contest.is_none()), ("requirements_not_set", true));
+    assert_eq!(agent.memory.restarts.len(), 0, "nothing was restarted, so nothing is spent");
+}
+
+#[test]
+fn slots_of_task_managers_on_their_way_out_do_not_count() {
+    let (mut world, mut agent) = in_step(4, FlinkVersion(1, 20));
+    world.pace.leave = 45;
+    world.segments = 2;
+    agent.run(&mut world, 80);
+    world.segments = 4;
+    agent.run(&mut world, 120);
+    assert_eq!((world.parallelism(), world.restarts, agent.last_reason()), (4, 2, "in_step"));
+}
+
+#[test]
+fn a_task_manager_that_dies_in_mid_change_is_no_dead_end() {
+    for (version, target) in VERSIONS.into_iter().flat_map(|version| [(version, 1), (version, 5)]) {
+        for second in 1..25 {
+            let (mut world, mut agent) = in_step(3, version);
+            world.segments = target;
+            agent.run(&mut world, if target == 1 { 58 + second } else { second });
+            world.kill(0);
+            agent.run(&mut world, 600);
+            let case = format!("{version}, 3→{target}, after {second} s");
+            assert_eq!((world.replicas(), world.parallelism()), (target, target), "{case}");
+            assert_eq!(agent.last_reason(), "in_step", "{case}");
+        }
+    }
+}
+
 fn is_call(step: &Step) -> bool {
     !matches!(step, Step::Wait(_) | Step::End(_))
 }
@@ -270,6 +391,7 @@ fn an_agent_killed_at_any_step_is_continued_with_no_second_restart() {
                                 if killed {
                                     world.advance(away);
                                     agent.restart();
+                                    world.forget_names();
                                 }
                             }
                             world.advance(1);

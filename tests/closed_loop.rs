@@ -344,6 +344,7 @@ enum Event {
     Pending(Option<u64>),
     Person(u32),
     PersonsRequirements(u32),
+    TaskManagerDies(usize),
     AgentRestarts,
     JobReplaced,
 }
@@ -358,6 +359,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => proptest::option::of(0_u64..300_000).prop_map(Event::Pending),
         1 => (0_u32..9).prop_map(Event::Person),
         1 => (1_u32..9).prop_map(Event::PersonsRequirements),
+        1 => (0_usize..9).prop_map(Event::TaskManagerDies),
         2 => Just(Event::AgentRestarts),
         1 => Just(Event::JobReplaced),
     ]
@@ -378,11 +380,12 @@ proptest! {
         choice in proptest::sample::select(vec![Choice::ByName, Choice::ByMark]),
         spares in 0_u32..3,
         savepoint_before_change in any::<bool>(),
+        leave in 0_u64..20,
     ) {
         let spares = if scheduler == Scheduler::Adaptive { spares } else { 0 };
         let spare_task_managers = TaskManagers(spares);
         let mut world = World::with(2, 2, version, scheduler);
-        (world.pace.apart, world.choice) = (apart, choice);
+        (world.pace.apart, world.pace.leave, world.choice) = (apart, leave, choice);
         let mut agent = Agent::new(PolicyOptions { spare_task_managers, savepoint_before_change, ..PolicyOptions::default() });
         for (event, seconds) in events {
             match event {
@@ -394,7 +397,11 @@ proptest! {
                 Event::Pending(pending) => world.pending = pending,
                 Event::Person(replicas) => world.set_replicas(replicas, &[]),
                 Event::PersonsRequirements(upper_bound) => world.set_requirements(upper_bound),
-                Event::AgentRestarts => agent.restart(),
+                Event::TaskManagerDies(n) => world.kill(n),
+                Event::AgentRestarts => {
+                    agent.restart();
+                    world.forget_names();
+                }
                 Event::JobReplaced => world.replace_job(),
             }
             agent.run(&mut world, seconds);

@@ -36,6 +36,7 @@ fn seen(segments: u32, n: u32) -> Observation {
         whole_since: None,
         all_subtasks_run: true,
         vertices: Vec::new(),
+        slot_sharing_groups: 1,
         busy: None,
         rescale: None,
         checkpoints: Some(Checkpoints {
@@ -284,7 +285,7 @@ fn surplus_that_is_all_at_work_is_left_alone() {
         }
         let member = |n| Member { id: format!("tm-{n}"), started_at: at(0), ready: true, marked: false };
         let pool = pool(&mut seen);
-        (pool.members, pool.choice) = ((0..3).map(member).collect(), Choice::ByName);
+        (pool.members, pool.choice) = (Some((0..3).map(member).collect()), Choice::ByName);
         let job = job(&mut seen);
         job.parallelism = Parallelism(5);
         job.busy = Some(busy.iter().map(|id| (*id).to_owned()).collect());

@@ -21,8 +21,9 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use sluice_core::{Bounds, Flink, FlinkVersion, Job, Operation, Parallelism, Rescale, Scheduler};
+use sluice_core::{Bounds, Flink, FlinkVersion, Job, Operation, Parallelism, Rescale, Scheduler, Vertex};
 use tokio::time::Instant;
 
 pub use self::{
@@ -140,15 +141,14 @@ impl Client {
 
     /// The TaskManagers that run a subtask; `None` unless every answer agrees with the details.
     async fn busy(&self, job: &Job) -> Result<Option<Vec<String>>, FlinkError> {
-        let mut busy = Vec::new();
-        for vertex in &job.vertices {
+        let of_vertex = async |vertex: &Vertex| {
             let path = ["jobs", &job.id, "vertices", &vertex.id, "taskmanagers"];
             let placed = self.rest.find::<replies::TaskManagersOfVertex>(&path).await?;
-            let Some(mut of_vertex) = placed.and_then(|placed| placed.busy(vertex.parallelism)) else {
-                return Ok(None);
-            };
-            busy.append(&mut of_vertex);
-        }
+            Ok::<_, FlinkError>(placed.and_then(|placed| placed.busy(vertex.parallelism)))
+        };
+        let all = try_join_all(job.vertices.iter().map(of_vertex)).await?;
+        let Some(all) = all.into_iter().collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let mut busy = all.concat();
         busy.sort_unstable();
         busy.dedup();
         Ok(Some(busy))

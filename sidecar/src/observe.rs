@@ -4,7 +4,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use futures_util::future::join_all;
-use sluice_core::{Change, Flink, Observation, Operation, PolicyError, Reading, Scheduler, Slots, Stream};
+use sluice_core::{Change, Flink, Observation, Operation, PolicyError, Reading, Scheduler, Slots, Strategy, Stream};
 
 use crate::{
     args::Settings,
@@ -184,7 +184,7 @@ impl Observer {
         let shapes = self.last.streams.iter().map(|stream| stamped(peers.controller.shape(&stream.name)));
         // In reactive mode it does not matter which TaskManagers go.
         let last = self.last.flink.as_ref().map(|flink| flink.value.scheduler);
-        let by_name = last == Some(Scheduler::Adaptive);
+        let by_name = last == Some(Scheduler::Adaptive) || change.is_some_and(|c| c.strategy == Strategy::Adaptive);
         let (shapes, flink, pool, checkpoint, savepoint) = tokio::join!(
             join_all(shapes),
             Box::pin(observe_flink(peers.flink.as_ref(), change)),

@@ -9,7 +9,8 @@ use sluice_core::{
 pub fn as_flink(pool: &Reading<Pool>, slots: Slots) -> Reading<Flink> {
     let Reading { at, value: pool } = pool;
     let ready = pool.ready.0;
-    let named = |n: u32| pool.members.get(n as usize).map_or_else(|| format!("reader-{n}"), |member| member.id.clone());
+    let members = pool.members.as_deref().unwrap_or_default();
+    let named = |n: u32| members.get(n as usize).map_or_else(|| format!("reader-{n}"), |member| member.id.clone());
     let readers: Vec<_> = (0..ready).map(|n| Registered { id: named(n), slots }).collect();
     let all = TaskManagers(ready).slots(slots);
     let job = Job {
@@ -23,6 +24,7 @@ pub fn as_flink(pool: &Reading<Pool>, slots: Slots) -> Reading<Flink> {
         max_parallelism: Parallelism(u32::MAX),
         all_subtasks_run: true,
         vertices: Vec::new(),
+        slot_sharing_groups: 1,
         busy: None,
         rescale: None,
         checkpoints: None,

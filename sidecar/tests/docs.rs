@@ -15,8 +15,8 @@ use sluice::{
     },
 };
 use sluice_core::{
-    Decision, Flink, FlinkVersion, Hold, Job, JobState, Memory, Observation, Parallelism, Policy, PolicyOptions, Pool,
-    Reading, Scheduler, Segments, Stream, StreamName, StreamShape, TaskManagers,
+    Capacity, Decision, Flink, FlinkVersion, Hold, Job, JobState, Memory, Observation, Parallelism, Policy,
+    PolicyOptions, Pool, Reading, Scheduler, Segments, Stream, StreamName, StreamShape, TaskManagers,
 };
 
 fn compare(file: &str, made: &str) {
@@ -103,6 +103,7 @@ fn everything_known() -> Status {
         whole_since: None,
         all_subtasks_run: true,
         vertices: Vec::new(),
+        slot_sharing_groups: 1,
         busy: None,
         rescale: None,
         checkpoints: None,
@@ -124,5 +125,7 @@ fn everything_known() -> Status {
         ..Observation::default()
     };
     let policy = Policy::try_from(PolicyOptions::default()).unwrap();
-    Status::new(at, seen, Decision::Hold(Hold::InStep), None, &Memory::default(), &policy)
+    let capacity = Some(Capacity { task_managers: TaskManagers(1), until: at });
+    let memory = Memory { capacity, ..Memory::default() };
+    Status::new(at, seen, Decision::Hold(Hold::InStep), None, &memory, &policy)
 }

@@ -8,14 +8,24 @@
 //! From 2.0 on Flink itself waits for a checkpoint before it rescales, so the one that counts is
 //! taken after the request.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::{CHECKPOINT_FRESH, Need, Step, View, Waiting};
 use crate::{
-    change::{Change, Direction, Failure, Outcome},
+    change::{Direction, Failure, Outcome},
     decide::wanted_by_streams,
     observation::Choice,
     units::{Parallelism, TaskManagers},
     width::Wanted,
 };
+
+/// TaskManagers are idle if every look for this long has shown just these.
+const SEEN_IDLE: Duration = Duration::from_secs(1);
+
+/// What stops the pods learns of a mark on its own way, and not before this.
+const MARK_KNOWN: Duration = Duration::from_secs(1);
 
 impl View<'_> {
     pub(super) fn adaptive(&self) -> Result<Step, Failure> {
@@ -27,15 +37,18 @@ impl View<'_> {
 
     fn widen(&self) -> Result<Step, Failure> {
         let to = self.change.to;
-        let short = self.flink.slots().0 < to.parallelism.0;
-        if short && self.change.requirements.is_none() && self.pool.replicas != to.task_managers {
-            return self.more_task_managers();
+        let Some(upper_bound) = self.job.upper_bound() else {
+            return self.wait_for(Waiting::Readings);
+        };
+        let short = self.slots() < to.parallelism;
+        if short && let Some(pin) = self.pin(upper_bound) {
+            return Ok(pin);
+        }
+        if short && self.pool.replicas != to.task_managers {
+            return self.more_task_managers(self.change.target_since);
         }
         let Some(reach) = self.reach() else {
             return Ok(Step::Wait(Waiting::TaskManagers));
-        };
-        let Some(upper_bound) = self.job.upper_bound() else {
-            return self.wait_for(Waiting::Readings);
         };
         if reach == Parallelism(0) {
             return Err(Failure::NotRunning);
@@ -46,14 +59,14 @@ impl View<'_> {
         if upper_bound != reach {
             return self.request(reach, Need::BestEffort);
         }
-        let running = match self.released(Need::BestEffort)? {
+        let running = match self.released()? {
             Ok(running) => running,
             Err(step) => return Ok(step),
         };
         if self.pool.replicas != to.task_managers {
             // Spares that were used up: refilled only now, so that starting them does not slow the
             // job's own start.
-            return self.more_task_managers();
+            return self.more_task_managers(running);
         }
         if self.change.requirements.is_some()
             && let Some(step) = self.proof(running)?
@@ -64,8 +77,26 @@ impl View<'_> {
         Ok(Step::End(if all { Outcome::Done } else { Outcome::Limited { task_managers: self.flink.registered() } }))
     }
 
-    fn more_task_managers(&self) -> Result<Step, Failure> {
-        self.may_set_replicas()?;
+    fn slots(&self) -> Parallelism {
+        Parallelism(self.flink.lasting_slots(self.pool).0)
+    }
+
+    /// A job that may become wider than it is (its starting width was left open, or a TaskManager has
+    /// gone) would restart for each TaskManager that comes. Asking first for the width that it has
+    /// restarts nothing.
+    fn pin(&self, upper_bound: Parallelism) -> Option<Step> {
+        let present = self.job.parallelism;
+        let due = self.change.requirements.is_none() && self.job_runs() && upper_bound > present;
+        let given_up = self.change.pinned.is_some_and(|since| self.now > since + self.policy.staleness());
+        (due && !given_up).then(|| self.set_requirements(present, true))
+    }
+
+    fn set_requirements(&self, parallelism: Parallelism, pin: bool) -> Step {
+        Step::SetRequirements { parallelism, pin, bounds: self.job.bounds_for(parallelism) }
+    }
+
+    fn more_task_managers(&self, since: Timestamp) -> Result<Step, Failure> {
+        self.may_set_replicas(since)?;
         Ok(Step::SetReplicas { replicas: self.change.to.task_managers, stop: Vec::new() })
     }
 
@@ -75,8 +106,10 @@ impl View<'_> {
         if let Some(requirements) = self.change.requirements {
             return Some(requirements.parallelism);
         }
-        let (to, slots) = (self.change.to.parallelism, Parallelism(self.flink.slots().0));
-        (slots >= to || self.is_overdue(1)).then_some(slots.min(to))
+        let (to, slots) = (self.change.to.parallelism, self.slots());
+        let asked = self.change.replicas_set.unwrap_or(self.change.target_since);
+        let overdue = self.now > asked + self.policy.slots_deadline();
+        (slots >= to || overdue).then_some(slots.min(to))
     }
 
     fn narrow(&self) -> Result<Step, Failure> {
@@ -87,7 +120,7 @@ impl View<'_> {
         if upper_bound != to.parallelism {
             return self.request(to.parallelism, Need::Must);
         }
-        let running = match self.released(Need::BestEffort)? {
+        let running = match self.released()? {
             Ok(running) => running,
             Err(step) => return Ok(step),
         };
@@ -105,21 +138,23 @@ impl View<'_> {
         if requirements.is_some_and(|requirements| requirements.seen.is_some()) {
             return Err(Failure::Contested);
         }
-        if self.is_overdue(2) {
+        if self.now > self.since() + self.longest_request() {
             return Err(Failure::RequirementsNotSet);
         }
         if !self.job_runs() {
             return Ok(Step::Wait(Waiting::Job));
         }
-        if let Some(step) = self.savepoint(need)? {
-            return Ok(step);
+        // Flink would place subtasks on TaskManagers that are on their way out as on any.
+        let leaving = self.flink.lasting_slots(self.pool) < self.flink.slots();
+        if leaving && self.now <= self.since() + self.policy.slots_deadline() {
+            return Ok(Step::Wait(Waiting::Removal));
         }
         // Flink that waits for a checkpoint by itself needs none before, except to show that one
         // can be taken at all, without which a job is not narrowed.
         let waits = self.flink.version.rescales_on_checkpoints();
-        if !(waits && need == Need::BestEffort)
-            && let Some(step) = self.checkpoint_since(self.since(), Some(CHECKPOINT_FRESH), need)?
-        {
+        let before =
+            if waits && need == Need::BestEffort { self.savepoint(need)? } else { self.backups(self.since(), need)? };
+        if let Some(step) = before {
             return Ok(step);
         }
         if need == Need::Must
@@ -127,20 +162,26 @@ impl View<'_> {
         {
             return Ok(wait);
         }
-        Ok(Step::SetRequirements { parallelism, bounds: self.job.bounds_for(parallelism) })
+        Ok(self.set_requirements(parallelism, false))
+    }
+
+    /// A request takes no longer than all that may come before it.
+    fn longest_request(&self) -> Duration {
+        let checkpoints = self.policy.checkpoint_deadline() * self.policy.checkpoint_attempts();
+        self.policy.slots_deadline() + checkpoints * 2 + self.policy.savepoint_deadline()
     }
 
     /// From when on a checkpoint serves the request: on the way up all that time before the slots
     /// were there would be replayed.
-    fn since(&self) -> jiff::Timestamp {
+    fn since(&self) -> Timestamp {
         match self.change.direction {
-            Direction::Up => self.change.slots_there.unwrap_or(self.change.started),
+            Direction::Up => self.change.slots_there.unwrap_or(self.change.target_since),
             Direction::Down => self.change.started,
         }
     }
 
     /// Since when the job runs at its new width, or what is to be done until it does.
-    fn released(&self, need: Need) -> Result<Result<jiff::Timestamp, Step>, Failure> {
+    fn released(&self) -> Result<Result<Timestamp, Step>, Failure> {
         if let Some(running) = self.change.running {
             return Ok(Ok(running));
         }
@@ -151,7 +192,7 @@ impl View<'_> {
         if self.flink.version.rescales_on_checkpoints()
             && !restarted
             && self.job_runs()
-            && let Some(step) = self.checkpoint_since(requirements.at, Some(CHECKPOINT_FRESH), need)?
+            && let Some(step) = self.checkpoint_since(requirements.at, Some(CHECKPOINT_FRESH), Need::BestEffort)?
         {
             return Ok(Err(step));
         }
@@ -160,42 +201,45 @@ impl View<'_> {
     }
 
     /// The job runs narrower and has proven it: stop the TaskManagers that are left without work.
-    fn stop_the_idle(&self, running: jiff::Timestamp) -> Result<Step, Failure> {
-        let to = self.change.to.task_managers;
-        if self.pool.replicas <= to {
+    fn stop_the_idle(&self, running: Timestamp) -> Result<Step, Failure> {
+        let surplus = self.surplus();
+        if surplus == 0 {
             return self.check_the_stopped();
         }
         if self.change.replicas_set.is_some() {
             return Err(Failure::Contested);
         }
-        let until = running + self.policy.slots_deadline();
-        let still_surplus = self.surplus();
-        if still_surplus == 0 || self.pool.choice == Choice::None || self.now > until {
-            // They stay, idle: the stream has widened again, or nobody can tell which they are.
-            return Ok(Step::End(Outcome::Done));
+        if self.now > running + self.policy.slots_deadline() {
+            return Err(Failure::IdleNotStopped);
         }
         if !self.all_is_known() || self.pool.other_autoscaler.is_some() {
             return Ok(Step::Wait(Waiting::Readings));
         }
-        let Some(idle) = Change::idle_members(self.pool, self.flink, self.job) else {
+        let (Some(idle), Some(members)) = (&self.change.idle, &self.pool.members) else {
             return Ok(Step::Wait(Waiting::Idle));
         };
-        // Members that are wanted and not there go before any that is named.
-        let missing = self.pool.replicas.0.saturating_sub(u32::try_from(self.pool.members.len()).unwrap_or(u32::MAX));
-        let named = still_surplus.saturating_sub(missing);
-        let stop: Vec<_> = idle.into_iter().take(named as usize).map(str::to_owned).collect();
-        let fewer = u32::try_from(stop.len()).unwrap_or(u32::MAX).saturating_add(missing.min(still_surplus));
-        if fewer == 0 {
-            // The subtasks are spread over all of them: removing any would restart the job.
-            return Ok(Step::End(Outcome::Done));
+        if self.now < idle.since + SEEN_IDLE {
+            return Ok(Step::Wait(Waiting::Idle));
         }
-        if self.pool.choice == Choice::ByMark {
-            let unmarked = |id: &&String| self.pool.members.iter().any(|member| member.id == **id && !member.marked);
-            let members: Vec<_> = stop.iter().filter(unmarked).cloned().collect();
-            if !members.is_empty() {
-                return Ok(Step::MarkIdle { members });
+        // Members that are wanted and not there go before any that is named.
+        let missing =
+            self.pool.replicas.0.saturating_sub(u32::try_from(members.len()).unwrap_or(u32::MAX)).min(surplus);
+        let stop: Vec<_> = idle.members.iter().take((surplus - missing) as usize).cloned().collect();
+        if stop.is_empty() && missing == 0 {
+            // The subtasks are spread over all of them: removing any would restart the job.
+            return self.check_the_stopped();
+        }
+        if self.pool.choice == Choice::ByMark && !stop.is_empty() {
+            let is_marked = |id: &String| members.iter().any(|member| member.id == *id && member.marked);
+            let unmarked: Vec<_> = stop.iter().filter(|id| !is_marked(id)).cloned().collect();
+            if !unmarked.is_empty() {
+                return Ok(Step::MarkIdle { members: unmarked });
+            }
+            if self.change.chosen.is_some_and(|chosen| self.now < chosen + MARK_KNOWN) {
+                return Ok(Step::Wait(Waiting::Idle));
             }
         }
+        let fewer = missing + u32::try_from(stop.len()).unwrap_or(u32::MAX);
         Ok(Step::SetReplicas { replicas: TaskManagers(self.pool.replicas.0.saturating_sub(fewer)), stop })
     }
 
@@ -207,22 +251,24 @@ impl View<'_> {
         self.pool.replicas.0.saturating_sub(needed.max(self.change.to.task_managers).0)
     }
 
-    /// The owner was asked to stop the idle TaskManagers: see that these went, and no others.
+    /// Nothing more is to be stopped: see that those that were chosen have gone, and no others.
     fn check_the_stopped(&self) -> Result<Step, Failure> {
-        let there = |id: &&String| self.pool.members.iter().any(|member| member.id == **id);
-        let left: Vec<_> = self.change.stopped.iter().filter(there).cloned().collect();
-        if left.is_empty() {
+        if self.change.stopped.is_empty() {
             return Ok(Step::End(Outcome::Done));
         }
-        let surplus_is_gone = self.pool.members.len() <= self.pool.replicas.0 as usize;
-        let since = self.change.replicas_set.unwrap_or(self.change.started);
+        let Some(members) = &self.pool.members else {
+            return self.wait_for(Waiting::Removal);
+        };
+        let there = |id: &&String| members.iter().any(|member| member.id == **id);
+        let left: Vec<_> = self.change.stopped.iter().filter(there).cloned().collect();
+        let asked_to_go = self.pool.replicas < self.change.from.task_managers;
+        if left.is_empty() || !asked_to_go {
+            return Ok(Step::End(Outcome::Done));
+        }
+        let since = self.change.chosen.unwrap_or(self.change.started);
+        let surplus_is_gone = members.len() <= self.pool.replicas.0 as usize;
         if !surplus_is_gone && self.now <= since + self.policy.slots_deadline() {
             return Ok(Step::Wait(Waiting::Removal));
-        }
-        let is_marked = |id: &&String| self.pool.members.iter().any(|member| member.id == **id && member.marked);
-        let marked: Vec<_> = left.iter().filter(is_marked).cloned().collect();
-        if !marked.is_empty() {
-            return Ok(Step::Unmark { members: marked });
         }
         Err(Failure::WrongTaskManagersStopped { left })
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{CHECKPOINT_FRESH, Need, Step, View, Waiting};
+use super::{Need, Step, View, Waiting};
 use crate::{
     change::{Direction, Failure, Outcome},
     units::TaskManagers,
@@ -28,7 +28,7 @@ impl View<'_> {
         if self.pool.replicas == self.change.to.task_managers {
             return self.await_and_prove();
         }
-        self.may_set_replicas()?;
+        self.may_set_replicas(self.change.target_since)?;
         match self.change.direction {
             Direction::Up => self.ask_for_all(),
             Direction::Down => self.stop_surplus(),
@@ -41,10 +41,7 @@ impl View<'_> {
     }
 
     fn stop_surplus(&self) -> Result<Step, Failure> {
-        if let Some(step) = self.savepoint(Need::Must)? {
-            return Ok(step);
-        }
-        if let Some(step) = self.checkpoint_since(self.change.started, Some(CHECKPOINT_FRESH), Need::Must)? {
+        if let Some(step) = self.backups(self.change.started, Need::Must)? {
             return Ok(step);
         }
         if let Err(wait) = self.may_still_narrow() {
@@ -79,7 +76,8 @@ impl View<'_> {
         if !self.job_runs() || self.change.registered_before == TaskManagers(0) {
             return Ok(None);
         }
-        let due = if self.flink.version.rescales_on_checkpoints() {
+        let waits = self.flink.version.rescales_on_checkpoints();
+        let due = if waits {
             self.change.slots_there
         } else if self.change.first_arrival.is_some() {
             None
@@ -88,7 +86,8 @@ impl View<'_> {
         };
         let Some(due) = due else { return Ok(None) };
         let taken = self.change.asked.filter(|asked| asked.at >= due && asked.tries >= FOR_ONE_ARRIVAL);
-        if taken.is_some_and(|asked| asked.completed.is_some()) {
+        // Flink that waits may do so longer than the first takes (its stabilization timeout).
+        if !waits && taken.is_some_and(|asked| asked.completed.is_some()) {
             return Ok(None);
         }
         self.checkpoint_since(due, Some(SPENT), Need::BestEffort)

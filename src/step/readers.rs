@@ -8,7 +8,7 @@ impl View<'_> {
     pub(super) fn readers(&self) -> Result<Step, Failure> {
         let to = self.change.to.task_managers;
         if self.pool.replicas != to {
-            self.may_set_replicas()?;
+            self.may_set_replicas(self.change.target_since)?;
             let stop = if self.change.direction == Direction::Down { self.newest() } else { Vec::new() };
             return Ok(Step::SetReplicas { replicas: to, stop });
         }

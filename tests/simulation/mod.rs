@@ -29,11 +29,13 @@ pub struct Pace {
     pub rest_cache: u64,
     /// From 2.0 on: how long the slots must not have changed.
     pub stabilization: u64,
+    /// How long a TaskManager that was stopped stays registered.
+    pub leave: u64,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { start: 8, apart: 0, restart: 2, checkpoint: 1, rest_cache: 3, stabilization: 1 }
+        Self { start: 8, apart: 0, restart: 2, checkpoint: 1, rest_cache: 3, stabilization: 1, leave: 0 }
     }
 }
 
@@ -49,6 +51,9 @@ pub struct Faults {
     pub job_gone: bool,
     /// The owner stops whichever it likes.
     pub ignores_marks: bool,
+    /// `taskmanager.resource-id` was left to Flink.
+    pub other_ids: bool,
+    pub requirements_refused: bool,
     /// TaskManagers beyond this number never come.
     pub capacity: Option<u32>,
 }
@@ -78,6 +83,9 @@ pub struct World {
     /// Seconds between a restart and the last completed checkpoint before it.
     pub replayed: Vec<u64>,
     pool: Vec<TaskManager>,
+    leaving: Vec<(TaskManager, u64)>,
+    /// Not at the first look of an agent.
+    names_known: bool,
     started_ever: u64,
     job_id: String,
     upper_bound: u32,
@@ -132,6 +140,8 @@ impl World {
             requirements_set: 0,
             replayed: Vec::new(),
             pool: Vec::new(),
+            leaving: Vec::new(),
+            names_known: true,
             started_ever: 0,
             job_id: "a".repeat(32),
             upper_bound: task_managers.max(1),
@@ -181,6 +191,25 @@ impl World {
         self.upper_bound
     }
 
+    /// A TaskManager dies, and its owner starts another.
+    pub fn kill(&mut self, n: usize) {
+        if !self.pool.is_empty() {
+            let n = n % self.pool.len();
+            self.started_ever += 1;
+            self.pool[n] = TaskManager {
+                id: format!("tm-{}", self.started_ever),
+                started: self.second,
+                registers: self.second + self.pace.start,
+                marked: false,
+            };
+        }
+    }
+
+    /// An agent that has just started has not asked for the names yet.
+    pub fn forget_names(&mut self) {
+        self.names_known = false;
+    }
+
     pub fn marked(&self) -> usize {
         self.pool.iter().filter(|tm| tm.marked).count()
     }
@@ -215,9 +244,10 @@ impl World {
         match self.choice {
             Choice::ByMark if !self.faults.ignores_marks => self.pool.sort_by_key(|tm| tm.marked),
             Choice::ByName => self.pool.sort_by_key(|tm| stop.contains(&tm.id)),
-            _ => {}
+            Choice::ByMark => {}
         }
-        self.pool.truncate(replicas as usize);
+        let gone = self.pool.split_off(self.pool.len().min(replicas as usize));
+        self.leaving.extend(gone.into_iter().map(|tm| (tm, self.second + self.pace.leave)));
         let mut position = 0;
         while self.pool.len() < replicas as usize {
             self.started_ever += 1;
@@ -236,7 +266,8 @@ impl World {
     }
 
     fn registered(&self) -> Vec<&TaskManager> {
-        let here = self.pool.iter().filter(|tm| tm.registers <= self.second);
+        let leaving = self.leaving.iter().filter(|(_, at)| self.second < *at).map(|(tm, _)| tm);
+        let here = self.pool.iter().chain(leaving).filter(|tm| tm.registers <= self.second);
         here.take(self.faults.capacity.unwrap_or(u32::MAX) as usize).collect()
     }
 
@@ -331,7 +362,7 @@ impl World {
         }
         if !self.faults.pool_away {
             let member = |tm: &TaskManager| Member {
-                id: tm.id.clone(),
+                id: if self.faults.other_ids { format!("pod-{}", tm.id) } else { tm.id.clone() },
                 started_at: at(tm.started),
                 ready: true,
                 marked: tm.marked,
@@ -340,12 +371,13 @@ impl World {
             let pool = Pool {
                 replicas: TaskManagers(self.replicas()),
                 ready: TaskManagers(self.replicas()),
-                members: members.collect(),
+                members: Some(members.collect()).filter(|_| self.names_known),
                 choice: self.choice,
                 replacing: false,
                 other_autoscaler: None,
             };
             self.last_pool = Some(Reading { at: now, value: pool });
+            self.names_known = true;
         }
         let asked = memory.change.as_ref().and_then(|change| Some((change, change.asked?)));
         let checkpoint = asked.filter(|_| !self.faults.flink_away).map(|(change, asked)| {
@@ -405,7 +437,10 @@ impl World {
             max_parallelism: Parallelism(128),
             all_subtasks_run: self.running_since.is_some(),
             vertices: vec![vertex("source", self.parallelism, 128, self.upper_bound), vertex("count", 1, 1, 1)],
-            busy: Some(self.busy.clone()).filter(|_| self.running_since.is_some()),
+            slot_sharing_groups: 1,
+            // As the client asks: only where one may be idle.
+            busy: Some(self.busy.clone())
+                .filter(|_| self.running_since.is_some() && self.parallelism < self.last_slots),
             rescale: None,
             checkpoints: Some(Checkpoints {
                 last_completed: self.last_checkpoint.map(|(id, s)| Checkpoint { id, triggered_at: at(s) }),
@@ -438,7 +473,7 @@ impl World {
                 // Not a checkpoint: it completes without being one to go back to.
                 self.operations.entry(change.savepoint_trigger_id()).or_insert((self.second + 1, false));
             }
-            Step::SetRequirements { bounds, .. } if !self.faults.flink_away => {
+            Step::SetRequirements { bounds, .. } if !self.faults.flink_away && !self.faults.requirements_refused => {
                 assert_eq!(bounds["count"], Bounds { lower: Parallelism(1), upper: Parallelism(1) });
                 self.set_requirements(bounds["source"].upper.0);
             }
@@ -493,6 +528,11 @@ impl Agent {
         let turn = turn(world.now(), &seen, &mut self.memory, &self.policy);
         if let Err(broken) = invariants::check(world.now(), &seen, &noted, &self.policy, &turn.decision) {
             panic!("{broken}: {} at {}\n{seen:#?}\n{noted:#?}", turn.decision, world.now());
+        }
+        if let (Some(step), Some(change)) = (&turn.step, &self.memory.change)
+            && let Err(broken) = invariants::check_step(&seen, change, step)
+        {
+            panic!("{broken}: {step:?} at {}\n{seen:#?}\n{change:#?}", world.now());
         }
         self.turns.push(turn.clone());
         turn

@@ -1,7 +1,7 @@
 //! Flink's replies, of each only what is needed, and what they mean in the core's words.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
@@ -143,6 +143,8 @@ struct Vertex {
     parallelism: i64,
     max_parallelism: i64,
     tasks: Tasks,
+    /// Not told by every version.
+    slot_sharing_group_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -218,11 +220,18 @@ impl Details {
                 && !self.vertices.is_empty()
                 && self.vertices.iter().all(Vertex::is_at_work),
             vertices: self.vertices.iter().map(Vertex::in_the_core).collect(),
+            slot_sharing_groups: self.slot_sharing_groups(),
             busy: None,
             rescale: None,
             checkpoints: None,
             pending_records: None,
         }
+    }
+
+    /// 1 where Flink does not tell.
+    fn slot_sharing_groups(&self) -> u32 {
+        let groups: HashSet<_> = self.vertices.iter().map(|vertex| &vertex.slot_sharing_group_id).collect();
+        u32::try_from(groups.len().max(1)).unwrap_or(u32::MAX)
     }
 
     /// What tells this run of the job from the next.

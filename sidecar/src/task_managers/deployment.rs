@@ -81,7 +81,7 @@ impl Deployment {
             self.api.get::<Seen>(DEPLOYMENTS, &self.name, &what),
             self.rivals.look(&self.api, &self.name, &what),
         )?;
-        let members = if by_name { pods::members(&self.api, spec.selector, &what).await? } else { Vec::new() };
+        let members = if by_name { Some(pods::members(&self.api, spec.selector, &what).await?) } else { None };
         Ok(Pool {
             replicas: TaskManagers(spec.replicas),
             ready: TaskManagers(status.ready_replicas),

@@ -157,7 +157,7 @@ impl Keeper {
         }
         let count = |n: usize| TaskManagers(u32::try_from(n).unwrap_or(u32::MAX));
         let (replicas, ready) = (count(self.record.wanted().count()), count(members.len()));
-        Ok(Pool { replicas, ready, members, choice: Choice::ByName, ..Pool::default() })
+        Ok(Pool { replicas, ready, members: Some(members), choice: Choice::ByName, ..Pool::default() })
     }
 
     fn life(&self, process: &Identity) -> Result<Life, PoolError> {

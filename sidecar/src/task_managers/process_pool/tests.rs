@@ -116,7 +116,7 @@ fn kill(pid: i32, signal: Signal) {
 }
 
 fn ids(pool: &Pool) -> Vec<String> {
-    pool.members.iter().map(|member| member.id.clone()).collect()
+    pool.members.iter().flatten().map(|member| member.id.clone()).collect()
 }
 
 /// Observes until the pool is as it should be.
@@ -136,7 +136,7 @@ async fn settle(lab: &Lab, pool: &ProcessPool) -> Pool {
     for _ in 0..PATIENCE {
         let seen = pool.observe().await.unwrap();
         let all_run = seen.ready == seen.replicas;
-        if all_run && lab.pids().len() == seen.members.len() && lab.running() == lab.pids() {
+        if all_run && lab.pids().len() == seen.members.as_ref().map_or(0, Vec::len) && lab.running() == lab.pids() {
             return seen;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;

@@ -49,7 +49,10 @@ async fn pods_that_stay_are_members_with_their_marks() {
     let seen = observed(7, status, &pods).await;
     let started_at = "2026-11-22T10:00:00Z".parse().unwrap();
     let member = |id: &str, ready, marked| Member { id: id.into(), started_at, ready, marked };
-    assert_eq!(seen.members, [member("tm-a", true, false), member("tm-b", true, true), member("tm-c", false, false)]);
+    assert_eq!(
+        seen.members.unwrap(),
+        [member("tm-a", true, false), member("tm-b", true, true), member("tm-c", false, false)]
+    );
     assert_eq!((seen.choice, seen.replacing), (Choice::ByMark, false));
 }
 
