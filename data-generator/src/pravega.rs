@@ -6,6 +6,7 @@
 //! answers (`relay`), and every control call is a task with a deadline (`session`).
 
 mod address;
+mod dial;
 mod fault;
 mod reading;
 mod relay;

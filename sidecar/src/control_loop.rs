@@ -19,6 +19,10 @@ use crate::{
 /// While a change is in flight the agent looks at least this often, so that no phase waits long.
 const LOOK_IN_FLIGHT: Duration = Duration::from_millis(250);
 
+/// While a checkpoint is waited for, it looks at least this often: what comes in between its completion
+/// and the restart is read twice.
+const LOOK_FOR_CHECKPOINT: Duration = Duration::from_millis(100);
+
 /// The same trouble is logged again after this long.
 const REPEAT_TROUBLE: Duration = Duration::from_mins(1);
 
@@ -60,7 +64,11 @@ impl ControlLoop {
     }
 
     fn interval(&self) -> Duration {
-        if self.memory.change.is_some() { self.poll.min(LOOK_IN_FLIGHT) } else { self.poll }
+        match &self.memory.change {
+            Some(change) if change.awaits_checkpoint().is_some() => self.poll.min(LOOK_FOR_CHECKPOINT),
+            Some(_) => self.poll.min(LOOK_IN_FLIGHT),
+            None => self.poll,
+        }
     }
 
     /// One pass.

@@ -64,8 +64,8 @@ pub struct GroupArgs {
     pub readers: u32,
 
     /// Where a new group begins to read; one that is there goes on where it was.
-    #[arg(long, env = "DATA_GENERATOR_FROM", default_value = "head", value_name = "WHERE")]
-    pub from: StartAt,
+    #[arg(long, env = "DATA_GENERATOR_START", default_value = "head", value_name = "WHERE")]
+    pub start: StartAt,
 
     /// How often positions are saved, which is also the reader's sign of life. When a reader dies, what
     /// it read since then is read again.
@@ -211,7 +211,7 @@ impl TryFrom<&ReadArgs> for ReadPlan {
             group: group.reader_group.clone().unwrap_or_else(|| format!("{}-readers", group.stream)),
             name: format!("{}-{}-{}", report.name, clock::wall().as_millisecond(), std::process::id()),
             readers: group.readers,
-            from_tail: group.from == StartAt::Tail,
+            from_tail: group.start == StartAt::Tail,
             iterations: work.iterations,
             keys: work.routing_keys,
             events: work.events,

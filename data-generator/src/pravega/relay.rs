@@ -11,6 +11,7 @@
 //! must then be the controller's own.
 
 use super::address::{Controller, Controllers};
+use super::dial::connect;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -20,10 +21,8 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-/// A controller that does not accept within this time is passed over.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two rounds over all addresses while none accepts.
 const RETRY_EVERY: Duration = Duration::from_millis(200);
 
@@ -41,6 +40,8 @@ struct Route {
     controllers: Vec<Controller>,
     /// Index of the controller that last accepted.
     current: AtomicUsize,
+    /// Index of the controller of which people were last told.
+    told: AtomicUsize,
     /// Raised to drop the connections that stand, so that they are made anew.
     generation: watch::Sender<u64>,
 }
@@ -53,6 +54,7 @@ impl Relay {
         let route = Arc::new(Route {
             controllers: controllers.addresses.clone(),
             current: AtomicUsize::new(0),
+            told: AtomicUsize::new(0),
             generation: watch::Sender::new(0),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&route))).abort_handle();
@@ -96,7 +98,13 @@ impl Route {
                 let index = self.current.load(Ordering::Relaxed);
                 let controller = self.controller(index);
                 match connect(controller).await {
-                    Ok(stream) => return stream,
+                    Ok(stream) => {
+                        let place = index % self.controllers.len();
+                        if self.told.swap(place, Ordering::Relaxed) != place {
+                            tracing::info!("using controller tcp://{controller} now");
+                        }
+                        return stream;
+                    }
                     Err(error) => tracing::debug!(%controller, %error, "controller does not accept"),
                 }
                 // Only if nobody else has moved on in the meantime.
@@ -104,19 +112,6 @@ impl Route {
             }
             sleep(RETRY_EVERY).await;
         }
-    }
-}
-
-/// One attempt to connect, within a limit.
-pub(super) async fn connect(controller: &Controller) -> io::Result<TcpStream> {
-    let address = (controller.host.as_str(), controller.port);
-    match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) => {
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        }
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("not accepted within {CONNECT_TIMEOUT:?}"))),
     }
 }
 
@@ -156,6 +151,7 @@ async fn pass_on(mut client: TcpStream, route: Arc<Route>) {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::timeout;
 
     /// Answers every connection with its name, for as long as it lives.
     async fn fake(name: &'static str) -> (Controller, AbortHandle) {

@@ -1,8 +1,9 @@
 //! A connection to one Pravega: control calls with deadlines, and event writers.
 
 use super::address::Controllers;
+use super::dial::first_accepting;
 use super::fault::{ClientRuntime, take_last_panic};
-use super::relay::{Relay, connect};
+use super::relay::Relay;
 use super::words::{Verdict, plain};
 use crate::clock;
 use pravega_client::client_factory::ClientFactoryAsync;
@@ -11,6 +12,8 @@ use pravega_client_config::{ClientConfigBuilder, credentials};
 use pravega_client_retry::retry_policy::RetryWithBackoff;
 use pravega_client_shared::{Scope, ScopedStream, StreamConfiguration};
 use std::io;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
@@ -100,6 +103,8 @@ pub struct Session {
     pub(super) runtime: Handle,
     /// Absent with TLS, where the client has to dial the controller by name.
     relay: Option<Relay>,
+    /// With TLS, which of the controllers is in use.
+    current: AtomicUsize,
     clients: Mutex<Clients>,
 }
 
@@ -115,7 +120,7 @@ impl Session {
     /// Finds a controller that accepts a connection and prepares the client. No call is made yet.
     pub async fn open(options: SessionOptions, runtime: &ClientRuntime) -> Result<Self, ControlError> {
         let runtime = runtime.handle().clone();
-        let answering = first_accepting(&options.controllers).await?;
+        let (current, answering) = first_accepting(&options.controllers, 0).await?;
         let relay = if options.controllers.tls {
             None
         } else {
@@ -129,7 +134,7 @@ impl Session {
             None => answering,
         };
         let clients = Clients::new(&options, uri, &runtime).await?;
-        Ok(Self { options, runtime, relay, clients: Mutex::new(clients) })
+        Ok(Self { options, runtime, relay, current: AtomicUsize::new(current), clients: Mutex::new(clients) })
     }
 
     /// The addresses this session was opened with.
@@ -236,11 +241,35 @@ impl Session {
     /// a controller that accepts and turns to it.
     pub async fn renew(&self) -> Result<(), ControlError> {
         if self.relay.is_none() {
-            let uri = first_accepting(&self.options.controllers).await?;
-            let clients = Clients::new(&self.options, uri, &self.runtime).await?;
-            *self.clients.lock().unwrap_or_else(PoisonError::into_inner) = clients;
+            self.turn_to(self.current.load(Relaxed)).await?;
         }
         Ok(())
+    }
+
+    /// Without a relay: makes new clients, for the first controller from this one on that accepts.
+    async fn turn_to(&self, from: usize) -> Result<(), ControlError> {
+        let (current, uri) = first_accepting(&self.options.controllers, from).await?;
+        let clients = Clients::new(&self.options, uri.clone(), &self.runtime).await?;
+        *self.clients.lock().unwrap_or_else(PoisonError::into_inner) = clients;
+        if self.current.swap(current, Relaxed) != current {
+            tracing::info!("using controller {uri} now");
+        }
+        Ok(())
+    }
+
+    /// Leaves a controller that accepts but does not answer.
+    async fn turn_to_next(&self) {
+        match &self.relay {
+            Some(relay) => {
+                tracing::debug!(controller = %relay.current(), "no answer, turning to the next");
+                relay.turn_to_next();
+            }
+            None if self.options.controllers.addresses.len() > 1 => {
+                // If none accepts, the next try of the call says so.
+                let _ = self.turn_to(self.current.load(Relaxed) + 1).await;
+            }
+            None => {}
+        }
     }
 
     /// What a background task of the client last panicked with, if any did since it was last asked.
@@ -290,14 +319,17 @@ impl Session {
                     Verdict::Final => {
                         return Err(ControlError::Failed { call, controllers, reason: plain(&reason) });
                     }
-                    Verdict::TryAgain => Some(plain(&reason)),
+                    Verdict::TryAgain => {
+                        // A relay finds another controller by itself if this one is gone.
+                        if self.relay.is_none() {
+                            self.turn_to_next().await;
+                        }
+                        Some(plain(&reason))
+                    }
                 },
                 Ok(Err(join)) => Some(take_last_panic().unwrap_or_else(|| join.to_string())),
                 Err(_) => {
-                    if let Some(relay) = &self.relay {
-                        tracing::debug!(controller = %relay.current(), "no answer, turning to the next");
-                        relay.turn_to_next();
-                    }
+                    self.turn_to_next().await;
                     None
                 }
             };
@@ -363,17 +395,4 @@ impl Clients {
             Err(join) => Err(ControlError::Client(take_last_panic().unwrap_or_else(|| join.to_string()))),
         }
     }
-}
-
-/// The URI of the first controller that accepts a connection; an error that names each otherwise.
-async fn first_accepting(controllers: &Controllers) -> Result<String, ControlError> {
-    let mut refusals = Vec::new();
-    let scheme = if controllers.tls { "tls" } else { "tcp" };
-    for controller in &controllers.addresses {
-        match connect(controller).await {
-            Ok(_) => return Ok(format!("{scheme}://{controller}")),
-            Err(error) => refusals.push(format!("{scheme}://{controller}: {error}")),
-        }
-    }
-    Err(ControlError::Unreachable(refusals.join("; ")))
 }

@@ -45,8 +45,9 @@ impl Fetch {
                         }
                     }
                 }
-                // At the end of a quiet segment.
-                Err(StoreError::Silent(_)) => line = None,
+                // At the end of a quiet segment, or after the permission's usual time: the next
+                // connection will do.
+                Err(StoreError::Silent(_) | StoreError::Expired) => line = None,
                 Err(error) => {
                     line = None;
                     if let StoreError::Refused(_) = error {

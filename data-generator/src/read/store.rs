@@ -43,6 +43,9 @@ pub(crate) enum StoreError {
     Broken(String),
     #[error("the segment store answers {0}")]
     Refused(String),
+    /// It was good before; another connection brings another one.
+    #[error("the permission to read has expired")]
+    Expired,
 }
 
 impl StoreError {
@@ -98,7 +101,7 @@ impl Store {
             self.endpoints().insert(name.clone(), endpoint.clone());
             self.dial(endpoint).await?
         };
-        Ok(Line { connection, segment: name, token, requests: 0 })
+        Ok(Line { connection, segment: name, token, requests: 0, has_read: false })
     }
 
     async fn dial(&self, endpoint: PravegaNodeUri) -> Result<Box<dyn Connection>, StoreError> {
@@ -123,6 +126,8 @@ pub(super) struct Line {
     pub(super) segment: String,
     pub(super) token: String,
     requests: i64,
+    /// Whether it has brought data: then its permission was good.
+    has_read: bool,
 }
 
 impl Line {
@@ -170,9 +175,13 @@ impl Line {
                 Ok(Found::End)
             }
             Answer::Data { is_empty: true, .. } => Ok(Found::Nothing),
-            Answer::Data { slice, .. } => Ok(Found::Data(slice)),
+            Answer::Data { slice, .. } => {
+                self.has_read = true;
+                Ok(Found::Data(slice))
+            }
             Answer::Other(Replies::SegmentIsTruncated(cut)) => Ok(Found::Truncated { start: cut.start_offset }),
             Answer::Other(Replies::NoSuchSegment(_)) => Ok(Found::Missing),
+            Answer::Other(Replies::AuthTokenCheckFailed(_)) if self.has_read => Err(StoreError::Expired),
             Answer::Other(other) => Err(refused(&other)),
         }
     }

@@ -62,9 +62,14 @@ impl Seen {
             Ok(segments) => segments,
             Err(ControlError::Missing { .. }) => return self.close(Closed::Deleted(stream.to_owned())),
             Err(error) => {
+                let why = match error {
+                    // Its own words name a flag that has nothing to do with this.
+                    ControlError::NoAnswer { limit, .. } => format!("it does not answer within {limit:?}"),
+                    error => error.to_string(),
+                };
                 return self.controller_answers().then(|| {
                     self.outages.push(Outage { from: seconds, to: None });
-                    News::Trouble(format!("the controller is away, writing goes on: {error}"))
+                    News::Trouble(format!("the controller is away, writing goes on: {why}"))
                 });
             }
         };

@@ -71,7 +71,9 @@ impl Drop for StallWatch {
 
 fn explain(segments: Result<Result<usize, ControlError>, Elapsed>) -> String {
     let Ok(segments) = segments else {
-        return format!("the controller does not answer within {CONTROLLER_LIMIT:?} either");
+        return format!(
+            "the controller does not answer within {CONTROLLER_LIMIT:?} either; it needs the segment store, too"
+        );
     };
     match segments {
         Ok(0) => "the stream is sealed".to_owned(),

@@ -134,12 +134,8 @@ impl Conf {
             if self.mode != Mode::Default {
                 options.extend(self.quick_rescaling());
             }
-            if self.mode == Mode::Adaptive {
-                // Only a slot that has been idle this long shows as free; by default it is 50 s.
-                options.push(("slot.idle.timeout", "2000".into()));
-                if self.version.is_at_least(2, 3) {
-                    options.push(("web.adaptive-scheduler.rescale-history.size", "20".into()));
-                }
+            if self.mode == Mode::Adaptive && self.version.is_at_least(2, 3) {
+                options.push(("web.adaptive-scheduler.rescale-history.size", "20".into()));
             }
         }
         options
@@ -269,8 +265,8 @@ mod tests {
         let adaptive = text("2.3.0", Mode::Adaptive);
         assert!(adaptive.contains("jobmanager.scheduler: adaptive\n") && !adaptive.contains("scheduler-mode"));
         assert!(adaptive.contains("executing.cooldown-after-rescaling: 0s\n"));
-        assert!(adaptive.contains("parallelism.default: 2\n") && adaptive.contains("slot.idle.timeout: 2000\n"));
-        assert!(!reactive.contains("parallelism.default") && !reactive.contains("slot.idle.timeout"));
+        assert!(adaptive.contains("parallelism.default: 2\n"));
+        assert!(!reactive.contains("parallelism.default"));
         let fixed = text("1.18.1", Mode::Default);
         assert!(!fixed.contains("adaptive") && !fixed.contains("reactive"));
     }

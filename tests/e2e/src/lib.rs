@@ -4,6 +4,7 @@ pub mod adaptive;
 pub mod fake_cluster;
 pub mod lab;
 pub mod percentile;
+pub mod reading;
 pub mod rescale;
 pub mod scene;
 pub mod writing;

@@ -99,7 +99,7 @@ impl Writing {
             "--reader-group",
             &self.stream,
             "--until-idle",
-            "3s",
+            "2s",
             "--iterations",
             "0",
             "--duration",

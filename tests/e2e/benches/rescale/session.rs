@@ -21,16 +21,15 @@ const STREAM: &str = "rescale";
 const LONGEST_QUIET: Duration = Duration::from_secs(30);
 
 /// On top of the lab's own, and the same for all drivers: what `jobmanager/flink/config.yaml` recommends.
-const OPTIONS: [(&str, &str); 5] = [
+const OPTIONS: [(&str, &str); 4] = [
     ("web.refresh-interval", "200"),
     ("restart-strategy.type", "fixed-delay"),
     ("restart-strategy.fixed-delay.attempts", "2147483647"),
     ("restart-strategy.fixed-delay.delay", "500 ms"),
-    ("slot.idle.timeout", "2000"),
 ];
 
 /// What of the configuration is named beside the figures.
-const NAMED: [&str; 10] = [
+const NAMED: [&str; 9] = [
     "execution.checkpointing.interval",
     "heartbeat.",
     "jobmanager.adaptive-scheduler.",
@@ -38,7 +37,6 @@ const NAMED: [&str; 10] = [
     "parallelism.default",
     "restart-strategy.",
     "scheduler-mode",
-    "slot.idle.timeout",
     "taskmanager.numberOfTaskSlots",
     "web.refresh-interval",
 ];
