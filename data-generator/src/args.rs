@@ -5,23 +5,23 @@
 
 mod chain;
 mod connection;
-mod metrics;
 mod parse;
 mod preview;
 mod read;
 mod reconcile;
+mod report;
 mod shape;
 mod stream;
 mod write;
 
 pub use connection::ConnectionArgs;
-pub use metrics::MetricsArgs;
 pub use preview::PreviewArgs;
 pub use read::{ReadArgs, StartAt};
 pub use reconcile::ReconcileArgs;
+pub use report::{ProgressMode, ReportArgs};
 pub use shape::{BetweenKind, Parameters, ShapeArgs, ShapeKind};
 pub use stream::{ScalingKind, StreamArgs};
-pub use write::{ProgressMode, RoutingKind, WriteArgs};
+pub use write::{RoutingKind, WriteArgs};
 
 use clap::{Parser, Subcommand};
 use thiserror::Error;

@@ -1,7 +1,7 @@
 //! Flags of `read`.
 
 use super::parse;
-use super::{ConnectionArgs, MetricsArgs, ProgressMode, UsageError};
+use super::{ConnectionArgs, ReportArgs, UsageError};
 use crate::clock;
 use crate::read::ReadPlan;
 use clap::{Args, ValueEnum};
@@ -27,11 +27,11 @@ pub struct ReadArgs {
 
     /// What to tell.
     #[command(flatten)]
-    pub report: ReadReportArgs,
+    pub report: ReportArgs,
 
-    /// Where to serve metrics.
+    /// What to keep of what was read.
     #[command(flatten)]
-    pub metrics: MetricsArgs,
+    pub ledger: LedgerArgs,
 }
 
 /// Which readers of which stream.
@@ -147,18 +147,10 @@ pub struct WorkArgs {
     pub duration: Option<Duration>,
 }
 
-/// What to tell.
+/// What to keep of what was read.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Report")]
-pub struct ReadReportArgs {
-    /// How to show progress.
-    #[arg(long, env = "DATA_GENERATOR_PROGRESS", default_value = "auto", value_name = "HOW")]
-    pub progress: ProgressMode,
-
-    /// Write the summary as JSON to this file, also when the run fails.
-    #[arg(long, env = "DATA_GENERATOR_SUMMARY", value_name = "FILE")]
-    pub summary: Option<PathBuf>,
-
+pub struct LedgerArgs {
     /// Put down in this folder which events were read from where, in a file of its own for each
     /// process. `data-generator reconcile` proves with the files of all that nothing was lost. About 5
     /// bytes an event.
@@ -195,7 +187,7 @@ impl TryFrom<&ReadArgs> for ReadPlan {
     type Error = UsageError;
 
     fn try_from(args: &ReadArgs) -> Result<Self, UsageError> {
-        let (group, work, report) = (&args.group, &args.work, &args.report);
+        let (group, work, report, ledger) = (&args.group, &args.work, &args.report, &args.ledger);
         if group.reader_timeout < group.save_every * 3 {
             return Err(UsageError(format!(
                 "--reader-timeout {:?} is less than three times --save-every {:?}: readers that are well would be taken for dead",
@@ -209,7 +201,7 @@ impl TryFrom<&ReadArgs> for ReadPlan {
                 stream: Stream::from(group.stream.clone()),
             },
             group: group.reader_group.clone().unwrap_or_else(|| format!("{}-readers", group.stream)),
-            name: format!("{}-{}-{}", report.name, clock::wall().as_millisecond(), std::process::id()),
+            name: format!("{}-{}-{}", ledger.name, clock::wall().as_millisecond(), std::process::id()),
             readers: group.readers,
             from_tail: group.start == StartAt::Tail,
             iterations: work.iterations,
@@ -221,10 +213,10 @@ impl TryFrom<&ReadArgs> for ReadPlan {
             reader_timeout: group.reader_timeout,
             give_up_after: group.give_up_after,
             leave_timeout: group.leave_timeout,
-            ledger: report.ledger.clone(),
+            ledger: ledger.ledger.clone(),
             progress: report.progress,
             summary: report.summary.clone(),
-            metrics: args.metrics.metrics_address,
+            metrics: report.metrics_address,
         })
     }
 }

@@ -1,13 +1,12 @@
 //! Flags of `write`.
 
 use super::parse;
-use super::{ConnectionArgs, MetricsArgs, ShapeArgs, StreamArgs, UsageError};
+use super::{ConnectionArgs, ReportArgs, ShapeArgs, StreamArgs, UsageError};
 use crate::event::EventSize;
 use crate::pace::{Limits, Load};
 use crate::stream::StreamPlan;
 use crate::write::{Routing, WritePlan, Zipf};
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,23 +152,6 @@ pub struct RunArgs {
     pub flush_timeout: Duration,
 }
 
-/// What to tell.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Report")]
-pub struct ReportArgs {
-    /// How to show progress.
-    #[arg(long, env = "DATA_GENERATOR_PROGRESS", default_value = "auto", value_name = "HOW")]
-    pub progress: ProgressMode,
-
-    /// Where to serve metrics.
-    #[command(flatten)]
-    pub metrics: MetricsArgs,
-
-    /// Write the summary as JSON to this file, also when the run fails.
-    #[arg(long, env = "DATA_GENERATOR_SUMMARY", value_name = "FILE")]
-    pub summary: Option<PathBuf>,
-}
-
 /// How events choose their segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RoutingKind {
@@ -182,22 +164,6 @@ pub enum RoutingKind {
     /// By one of --routing-keys keys that all writers share, few of which get most of the events:
     /// their segments get hot.
     Zipf,
-}
-
-/// How progress is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ProgressMode {
-    /// live on a terminal, plain otherwise.
-    Auto,
-    /// One line on standard error, kept up to date.
-    Live,
-    /// A log line every 10 s.
-    Plain,
-    /// A JSON object a second on standard output, and the summary as the last; text goes to standard
-    /// error.
-    Json,
-    /// Nothing until the summary.
-    None,
 }
 
 impl TryFrom<&WriteArgs> for WritePlan {
@@ -226,7 +192,7 @@ impl TryFrom<&WriteArgs> for WritePlan {
             flush_timeout: run.flush_timeout,
             progress: args.report.progress,
             summary: args.report.summary.clone(),
-            metrics: args.report.metrics.metrics_address,
+            metrics: args.report.metrics_address,
         })
     }
 }

@@ -126,7 +126,7 @@ fn agent_plan(run: &RunDir, pravega: &Pravega, flink: &Flink) -> AgentPlan {
         controllers: pravega.controllers(),
         scope: SCOPE.into(),
         stream: STREAM.into(),
-        flink_url: flink.rest_url().into(),
+        flink_url: Some(flink.rest_url().into()),
         task_manager_command: format!("sh {}", flink.task_manager_script().display()),
         pool_dir: run.path().join("pool"),
         flags: flags.map(str::to_owned).to_vec(),

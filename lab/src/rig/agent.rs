@@ -23,8 +23,8 @@ pub struct AgentPlan {
     pub scope: String,
     /// The stream.
     pub stream: String,
-    /// Flink's REST address.
-    pub flink_url: String,
+    /// Flink's REST address; `None` without Flink (`--no-flink`).
+    pub flink_url: Option<String>,
     /// The command that starts one TaskManager.
     pub task_manager_command: String,
     /// The pool's folder.
@@ -37,15 +37,19 @@ impl AgentPlan {
     /// The flags that `run`, `plan` and `check` have in common.
     #[must_use]
     pub fn settings(&self) -> Vec<String> {
+        let mut flags = vec!["--no-flink".to_owned()];
+        if let Some(url) = &self.flink_url {
+            flags = vec!["--flink-url".to_owned(), url.clone()];
+        }
         let pairs = [
             ("--pravega-controller", self.controllers.join(",")),
             ("--scope", self.scope.clone()),
             ("--stream", self.stream.clone()),
-            ("--flink-url", self.flink_url.clone()),
             ("--task-manager-command", self.task_manager_command.clone()),
             ("--pool-dir", self.pool_dir.display().to_string()),
         ];
-        pairs.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
+        flags.extend(pairs.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
+        flags
     }
 }
 

@@ -1,4 +1,5 @@
-//! What the scenes of one test program stand on: one Pravega, started by the first of them.
+//! What the scenes of one test program stand on: one Pravega, started by the first of them, or two in
+//! turn where some scenes need another kind.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,14 +8,25 @@ use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use sluice_lab::{Pravega, RunDir};
 use tokio::runtime::Runtime;
 
-/// The Pravega that all scenes share.
+/// Which Pravega a scene is played on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One controller.
+    Plain,
+    /// Two controllers.
+    TwoControllers,
+    /// One controller, with TLS and users.
+    Secure,
+}
+
+/// The Pravega that the scenes share.
 #[derive(Clone, Debug)]
 pub struct Lab(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     runtime: Runtime,
-    started: Mutex<Option<(RunDir, Pravega)>>,
+    started: Mutex<Option<(Kind, RunDir, Pravega)>>,
 }
 
 impl Lab {
@@ -23,13 +35,14 @@ impl Lab {
         Ok(Self(Arc::new(Inner { runtime: Runtime::new()?, started: Mutex::new(None) })))
     }
 
-    /// A scene as a test, run only with `--ignored`.
-    pub fn trial<F>(&self, name: &str, scene: F) -> Trial
+    /// A scene as a test, run only with `--ignored`. Scenes of a kind should stand together: another
+    /// kind needs another Pravega.
+    pub fn trial<F>(&self, kind: Kind, name: &str, scene: F) -> Trial
     where
         F: AsyncFnOnce(&mut Pravega) -> Result<()> + Send + 'static,
     {
         let lab = self.clone();
-        Trial::test(name, move || lab.play(scene)).with_ignored_flag(true)
+        Trial::test(name, move || lab.play(kind, scene)).with_ignored_flag(true)
     }
 
     /// Plays the scenes one after the other, and stops what they stood on.
@@ -38,7 +51,7 @@ impl Lab {
         arguments.test_threads = Some(1);
         let conclusion = libtest_mimic::run(&arguments, scenes);
         let started = self.0.started.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((run, pravega)) = started {
+        if let Some((_, run, pravega)) = started {
             let _ = self.0.runtime.block_on(pravega.stop());
             if !conclusion.has_failed() {
                 run.passed();
@@ -47,22 +60,38 @@ impl Lab {
         conclusion
     }
 
-    fn play<F>(&self, scene: F) -> Result<(), Failed>
+    fn play<F>(&self, kind: Kind, scene: F) -> Result<(), Failed>
     where
         F: AsyncFnOnce(&mut Pravega) -> Result<()>,
     {
         let mut started = self.0.started.lock().unwrap_or_else(PoisonError::into_inner);
         let played = self.0.runtime.block_on(async {
+            if let Some((_, run, pravega)) = started.take_if(|(running, ..)| *running != kind) {
+                pravega.stop().await?;
+                run.passed();
+            }
             if started.is_none() {
-                let run = RunDir::fresh()?;
-                let pravega = Pravega::builder(&run).controllers(2).start().await?;
-                *started = Some((run, pravega));
+                *started = Some(kind.start().await?);
             }
             match started.as_mut() {
-                Some((_, pravega)) => scene(pravega).await,
+                Some((.., pravega)) => scene(pravega).await,
                 None => Ok(()),
             }
         });
         played.map_err(|error| Failed::from(format!("{error:#}")))
+    }
+}
+
+impl Kind {
+    async fn start(self) -> Result<(Self, RunDir, Pravega)> {
+        let run = RunDir::fresh()?;
+        let builder = Pravega::builder(&run);
+        let builder = match self {
+            Self::Plain => builder,
+            Self::TwoControllers => builder.controllers(2),
+            Self::Secure => builder.secure(),
+        };
+        let pravega = builder.start().await?;
+        Ok((self, run, pravega))
     }
 }

@@ -13,13 +13,15 @@ use sluice_lab::{
     Admin, Pravega, RunDir, Scaling,
     pravega::ADMIN,
     process::{Launch, Process},
-    rig::{Generator, Load, binary},
+    rig::{AgentPlan, Generator, Load, binary},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::{Instant, sleep},
 };
+
+use crate::scene::QUICK;
 
 /// The scope of all streams.
 pub const SCOPE: &str = "readers";
@@ -91,6 +93,25 @@ impl Reading {
             .args(flags);
         let process = Process::start(&self.run, name, &launch)?;
         Ok(Reader { process, summary, port })
+    }
+
+    /// What an agent needs that keeps one reader for each segment, each with a ledger.
+    pub fn agent_plan(&self, pravega: &Pravega) -> Result<AgentPlan> {
+        let program = binary("data-generator")?.display().to_string();
+        let ledgers = self.ledgers.display().to_string();
+        let reader = ["--scope", SCOPE, "--stream", &self.stream, "--name", "{id}", "--progress", "plain", "--ledger"];
+        let words = [program.as_str(), "read"].into_iter().chain(self.connection.iter().map(String::as_str));
+        let command: Vec<_> = words.chain(reader).chain([ledgers.as_str()]).collect();
+        Ok(AgentPlan {
+            name: "agent".into(),
+            controllers: pravega.controllers(),
+            scope: SCOPE.into(),
+            stream: self.stream.clone(),
+            flink_url: None,
+            task_manager_command: command.join(" "),
+            pool_dir: self.run.path().join("pool"),
+            flags: QUICK.map(str::to_owned).to_vec(),
+        })
     }
 
     /// Scales the stream by hand.

@@ -141,7 +141,7 @@ impl Scene {
             controllers: self.controllers.clone(),
             scope: SCOPE.into(),
             stream: self.stream.clone(),
-            flink_url: self.flink.rest_url().into(),
+            flink_url: Some(self.flink.rest_url().into()),
             task_manager_command: format!("sh {}", self.flink.task_manager_script().display()),
             pool_dir: self.run.path().join("pool"),
             flags: QUICK.map(str::to_owned).to_vec(),

@@ -9,7 +9,7 @@ use sluice_e2e::{
         a_person_and_a_killed_agent, a_spare_is_used_and_replaced_and_savepoints_are_kept,
         a_task_manager_that_never_comes, the_job_manager_comes_back_with_high_availability,
     },
-    lab::Lab,
+    lab::{Kind, Lab},
     rescale::rescale_and_prove,
     scene::{LONG, Scene},
 };
@@ -23,7 +23,7 @@ const DEFAULT: &str = "1.20.5";
 fn main() -> Result<()> {
     let lab = Lab::new()?;
     macro_rules! scenes {
-        ($($scene:path),* $(,)?) => { vec![$(lab.trial(stringify!($scene), $scene)),*] };
+        ($($scene:path),* $(,)?) => { vec![$(lab.trial(Kind::TwoControllers, stringify!($scene), $scene)),*] };
     }
     let scenes = scenes![
         an_empty_pool_is_filled_and_the_stream_followed_1_3_2_1,
@@ -214,7 +214,7 @@ async fn flink_goes_away_and_comes_back(pravega: &mut Pravega) -> Result<()> {
     let mut scene = Scene::open(pravega, "rest", DEFAULT, 1).await?;
     let proxy = Proxy::to(scene.flink.rest_url().trim_start_matches("http://").parse()?).await?;
     let mut plan = scene.agent_plan();
-    plan.flink_url = proxy.url();
+    plan.flink_url = Some(proxy.url());
     plan.flags.extend(["--staleness".into(), "5s".into()]);
     let mut agent = Agent::start(&scene.run, &plan).await?;
     agent.wait_in_step(1, LONG).await?;

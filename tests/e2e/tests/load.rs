@@ -3,81 +3,22 @@
 //! `cargo test -p sluice-e2e --test load -- --ignored [NAME]`
 
 use std::fs;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use libtest_mimic::{Arguments, Failed, Trial};
+use sluice_e2e::lab::{Kind, Lab};
 use sluice_e2e::writing::{Ended, SCOPE, Writer, Writing, get};
 use sluice_lab::pravega::{ADMIN, GUEST};
 use sluice_lab::{Pravega, RunDir, Scaling};
-use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 
 /// Long enough for anything on two busy cores.
 const LONG: Duration = Duration::from_mins(2);
 
-/// Which Pravega a scene needs.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Plain,
-    Secure,
-}
-
-/// The Pravega that the scenes of a kind share, started by the first.
-struct Lab {
-    runtime: Runtime,
-    started: Mutex<Option<(Kind, RunDir, Pravega)>>,
-}
-
-impl Lab {
-    fn play<F>(&self, kind: Kind, scene: F) -> Result<(), Failed>
-    where
-        F: AsyncFnOnce(&mut Pravega) -> Result<()>,
-    {
-        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-        let played = self.runtime.block_on(async {
-            if let Some((_, run, pravega)) = started.take_if(|(running, ..)| *running != kind) {
-                pravega.stop().await?;
-                run.passed();
-            }
-            if started.is_none() {
-                let run = RunDir::fresh()?;
-                let builder = Pravega::builder(&run);
-                let pravega = if kind == Kind::Secure { builder.secure() } else { builder }.start().await?;
-                *started = Some((kind, run, pravega));
-            }
-            match started.as_mut() {
-                Some((.., pravega)) => scene(pravega).await,
-                None => Ok(()),
-            }
-        });
-        played.map_err(|error| Failed::from(format!("{error:#}")))
-    }
-
-    fn stop(&self, passed: bool) {
-        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((_, run, pravega)) = started {
-            let _ = self.runtime.block_on(pravega.stop());
-            if passed {
-                run.passed();
-            }
-        }
-    }
-}
-
 fn main() -> Result<()> {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
-    let lab = Arc::new(Lab { runtime: Runtime::new()?, started: Mutex::new(None) });
+    let lab = Lab::new()?;
     macro_rules! scenes {
-        ($($kind:ident $scene:path),* $(,)?) => {
-            vec![$({
-                let lab = lab.clone();
-                let name = stringify!($scene);
-                Trial::test(name, move || lab.play(Kind::$kind, $scene)).with_ignored_flag(true)
-            }),*]
-        };
+        ($($kind:ident $scene:path),* $(,)?) => { vec![$(lab.trial(Kind::$kind, stringify!($scene), $scene)),*] };
     }
     let scenes = scenes![
         Plain every_shape_keeps_its_rate,
@@ -90,9 +31,7 @@ fn main() -> Result<()> {
         Secure a_user_with_the_right_writes_over_tls,
         Secure without_the_right_nothing_begins,
     ];
-    let conclusion = libtest_mimic::run(&arguments, scenes);
-    lab.stop(!conclusion.has_failed());
-    conclusion.exit()
+    lab.run(scenes).exit()
 }
 
 /// Name and flags of each shape, all of 30 s.

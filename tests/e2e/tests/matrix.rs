@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 use sluice_e2e::{
-    lab::Lab,
+    lab::{Kind, Lab},
     rescale::{offers, rescale_and_prove, strategy},
 };
 use sluice_lab::{Mode, Pravega};
@@ -20,7 +20,7 @@ fn main() -> Result<()> {
             if offers(flink.parse()?, mode) {
                 let name = format!("flink_{}_{}", flink.replace('.', "_"), strategy(mode));
                 let scene = async move |pravega: &mut Pravega| rescale_and_prove(pravega, flink, mode).await;
-                scenes.push(lab.trial(&name, scene));
+                scenes.push(lab.trial(Kind::TwoControllers, &name, scene));
             }
         }
     }

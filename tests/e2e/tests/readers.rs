@@ -1,81 +1,21 @@
 //! The busy reader on the real Pravega: nothing is lost, and what comes twice is explained.
 //! `cargo test -p sluice-e2e --test readers -- --ignored [NAME]`
 
-use std::{
-    fs,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fs, time::Duration};
 
 use anyhow::{Result, ensure};
-use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
-use sluice_e2e::reading::{LONG, Reading, SCOPE, number, wait};
-use sluice_lab::{Pravega, RunDir, Scaling};
-use tokio::{runtime::Runtime, time::sleep};
-
-/// Which Pravega a scene is played on.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Plain,
-    /// With TLS and users.
-    Secure,
-}
-
-/// The Pravega that the scenes of a kind share, started by the first.
-struct Lab {
-    runtime: Runtime,
-    started: Mutex<Option<(Kind, RunDir, Pravega)>>,
-}
-
-impl Lab {
-    fn play<F>(&self, kind: Kind, scene: F) -> Result<(), Failed>
-    where
-        F: AsyncFnOnce(&mut Pravega) -> Result<()>,
-    {
-        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-        let played = self.runtime.block_on(async {
-            if let Some((_, run, pravega)) = started.take_if(|(running, ..)| *running != kind) {
-                pravega.stop().await?;
-                run.passed();
-            }
-            if started.is_none() {
-                let run = RunDir::fresh()?;
-                let builder = Pravega::builder(&run);
-                let pravega = if kind == Kind::Secure { builder.secure() } else { builder }.start().await?;
-                *started = Some((kind, run, pravega));
-            }
-            match started.as_mut() {
-                Some((.., pravega)) => scene(pravega).await,
-                None => Ok(()),
-            }
-        });
-        played.map_err(|error| Failed::from(format!("{error:#}")))
-    }
-
-    fn stop(&self, passed: bool) {
-        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((_, run, pravega)) = started {
-            let _ = self.runtime.block_on(pravega.stop());
-            if passed {
-                run.passed();
-            }
-        }
-    }
-}
+use sluice_e2e::{
+    lab::{Kind, Lab},
+    reading::{LONG, Reading, SCOPE, number, wait},
+};
+use sluice_lab::{Pravega, Scaling, rig::Agent};
+use tokio::time::sleep;
 
 fn main() -> Result<()> {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
-    let lab = Arc::new(Lab { runtime: Runtime::new()?, started: Mutex::new(None) });
+    let lab = Lab::new()?;
     macro_rules! scenes {
-        ($($kind:ident $scene:path),* $(,)?) => {
-            vec![$({
-                let lab = lab.clone();
-                let name = stringify!($scene);
-                Trial::test(name, move || lab.play(Kind::$kind, $scene)).with_ignored_flag(true)
-            }),*]
-        };
+        ($($kind:ident $scene:path),* $(,)?) => { vec![$(lab.trial(Kind::$kind, stringify!($scene), $scene)),*] };
     }
     let scenes = scenes![
         Plain nothing_is_lost_over_scalings_kills_and_restarts,
@@ -84,11 +24,28 @@ fn main() -> Result<()> {
         Plain readers_share_the_segments_and_hand_them_over,
         Plain what_retention_has_cut_off_is_said,
         Plain an_outage_that_lasts_is_given_up,
+        Plain an_agent_keeps_one_reader_for_each_segment,
         Secure readers_share_a_stream_over_tls,
     ];
-    let conclusion = libtest_mimic::run(&arguments, scenes);
-    lab.stop(!conclusion.has_failed());
-    conclusion.exit()
+    lab.run(scenes).exit()
+}
+
+/// `sluice run --no-flink`: as many readers as segments, up and down, and nothing lost between them.
+async fn an_agent_keeps_one_reader_for_each_segment(pravega: &mut Pravega) -> Result<()> {
+    let scene = Reading::open(pravega, "followed", 1).await?;
+    let load = scene.load("load", 0, &["--shape", "constant", "--rate", "200/s", "--duration", "20m"])?;
+    let mut agent = Agent::start(&scene.run, &scene.agent_plan(pravega)?).await?;
+    for segments in [1, 3, 2] {
+        scene.scale(segments).await?;
+        agent.wait_in_step(segments.into(), LONG).await?;
+    }
+    load.stop().await?;
+    agent.stop().await;
+    // The readers outlive the agent; they end when there is nothing left to read.
+    scene.admin.seal(SCOPE, &scene.stream).await?;
+    wait("all is read", LONG, async || Ok(scene.reconcile(&["load"]).is_ok())).await?;
+    scene.run.passed();
+    Ok(())
 }
 
 async fn nothing_is_lost_over_scalings_kills_and_restarts(pravega: &mut Pravega) -> Result<()> {
