@@ -192,8 +192,9 @@ pub struct FlinkArgs {
     pub flink_url: String,
 
     /// There is no Flink: the members of the Deployment or the process pool are themselves readers of
-    /// one reader group, such as `data-generator read`, and there is to be one per segment.
-    #[arg(long, env = "SLUICE_NO_FLINK", conflicts_with_all = ["flink_url", "flink_job"])]
+    /// one reader group, such as `data-generator read`, and there is to be one per segment. What else is
+    /// said of Flink is passed over then.
+    #[arg(long, env = "SLUICE_NO_FLINK")]
     pub no_flink: bool,
 
     /// Id or name of the job, where the cluster has more than one.

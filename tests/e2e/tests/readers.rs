@@ -21,10 +21,11 @@ fn main() -> Result<()> {
         Plain nothing_is_lost_over_scalings_kills_and_restarts,
         Plain a_reader_that_was_frozen_is_struck_off_and_joins_again,
         Plain the_end_of_a_stream_is_told_from_its_absence,
+        Plain an_agent_keeps_one_reader_for_each_segment,
         Plain readers_share_the_segments_and_hand_them_over,
         Plain what_retention_has_cut_off_is_said,
+        // The last: it takes what the others stand on away.
         Plain an_outage_that_lasts_is_given_up,
-        Plain an_agent_keeps_one_reader_for_each_segment,
         Secure readers_share_a_stream_over_tls,
     ];
     lab.run(scenes).exit()
