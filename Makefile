@@ -3,6 +3,7 @@
 #   make demo    a real Pravega stream changes its segments, a real Flink job follows it
 #   make test    all tests, with the real Pravega and Flink of the lab
 #   make test-flink-matrix   changes of width on every version of Flink from 1.17 on
+#   make test-auto-scale     a stream that Pravega splits and merges by itself, in its own time
 #   make check   formatting, lints, purity of the core, generated docs
 #   make bench   the figures of README.md, measured again
 #   make bench-rescale       the tables of docs/rescaling.md, measured again (hours; goes on where it stopped)
@@ -19,7 +20,7 @@ JOB_SOURCES  := $(JOB)/pom.xml $(shell find $(JOB)/src -type f 2>/dev/null)
 LAB          := target/debug/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-lab test-flink-matrix check bench bench-rescale bench-clients docs shapes fetch bins jobs clean
+.PHONY: help demo test test-unit test-lab test-flink-matrix test-auto-scale check bench bench-rescale bench-clients docs shapes fetch bins jobs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -56,6 +57,9 @@ test-lab: bins jobs
 # them, `jobs` builds those that would tell if it did not.
 test-flink-matrix: bins jobs
 	$(CARGO) test -p sluice-e2e --test matrix -- --ignored $(MATRIX)
+
+test-auto-scale: bins
+	$(CARGO) test -p sluice-e2e --test auto_scale -- --ignored
 
 check:
 	$(CARGO) fmt --all --check

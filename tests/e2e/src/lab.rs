@@ -1,11 +1,14 @@
 //! What the scenes of one test program stand on: one Pravega, started by the first of them, or two in
 //! turn where some scenes need another kind.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
-use sluice_lab::{Pravega, RunDir};
+use sluice_lab::{Pravega, RunDir, pravega::AutoScale};
 use tokio::runtime::Runtime;
 
 /// Which Pravega a scene is played on.
@@ -17,6 +20,8 @@ pub enum Kind {
     TwoControllers,
     /// One controller, with TLS and users.
     Secure,
+    /// One controller, and an auto-scaler as quick as the product can be made.
+    AutoScaling,
 }
 
 /// The Pravega that the scenes share.
@@ -90,6 +95,11 @@ impl Kind {
             Self::Plain => builder,
             Self::TwoControllers => builder.controllers(2),
             Self::Secure => builder.secure(),
+            Self::AutoScaling => builder.auto_scale(AutoScale {
+                cache_expiry: Duration::from_secs(135),
+                clean_up: Duration::from_secs(10),
+                ..AutoScale::quick()
+            }),
         };
         let pravega = builder.start().await?;
         Ok((self, run, pravega))

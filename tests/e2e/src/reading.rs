@@ -46,12 +46,18 @@ pub struct Reading {
 impl Reading {
     /// Creates a stream of so many segments.
     pub async fn open(pravega: &Pravega, stream: &str, segments: u32) -> Result<Self> {
+        let scene = Self::open_with(pravega, stream, Scaling::fixed(1)).await?;
+        if segments > 1 {
+            scene.scale(segments).await?;
+        }
+        Ok(scene)
+    }
+
+    /// Creates a stream of one segment with this policy.
+    pub async fn open_with(pravega: &Pravega, stream: &str, scaling: Scaling) -> Result<Self> {
         let run = RunDir::fresh()?;
         let admin = pravega.admin();
-        admin.create_stream(SCOPE, stream, Scaling::fixed(1)).await?;
-        if segments > 1 {
-            admin.scale_to(SCOPE, stream, segments).await?;
-        }
+        admin.create_stream(SCOPE, stream, scaling).await?;
         let ledgers = run.path().join("ledgers");
         let mut connection = vec!["--controller".to_owned(), pravega.controller_uri()];
         if let Some(security) = pravega.security() {
@@ -118,6 +124,11 @@ impl Reading {
     pub async fn scale(&self, segments: u32) -> Result<()> {
         self.admin.scale_to(SCOPE, &self.stream, segments).await?;
         Ok(())
+    }
+
+    /// How many segments it has.
+    pub async fn segments(&self) -> Result<usize> {
+        Ok(self.admin.segments(SCOPE, &self.stream).await?.len())
     }
 
     /// Waits until these readers hold so many segments between them.
