@@ -15,6 +15,7 @@
 
 use crate::dice::Dice;
 use memchr::memchr_iter;
+use std::io::Write as _;
 use thiserror::Error;
 
 /// Names an event and says when it was meant to be sent.
@@ -67,7 +68,8 @@ impl EventSize {
 pub fn encode(identity: Identity, size: EventSize) -> Vec<u8> {
     let Identity { writer, sequence, time_us } = identity;
     let mut event = Vec::with_capacity(size.bytes());
-    event.extend_from_slice(format!("@{writer}.{sequence}.{time_us}\n").as_bytes());
+    // Writing to a vector cannot fail.
+    let _ = writeln!(event, "@{writer}.{sequence}.{time_us}");
     // What is left after "\n+\n" between the two lines and the last "\n" is shared by bases and
     // quality; an odd byte goes to the quality.
     let rest = size.bytes() - event.len() - 4;

@@ -1,20 +1,19 @@
 //! One writer: sends its schedule on time, counts every acknowledgement, and replaces the Pravega
 //! client's writer when that dies.
 
+mod receipts;
+
 use super::WritePlan;
-use super::outlet::{Answer, Closed, Outlet, Reopen};
+use super::outlet::{Closed, Outlet, Reopen};
 use super::tally::Tally;
 use super::window::Window;
 use crate::clock;
 use crate::event::{self, Identity};
 use crate::pace::{Due, Load, Schedule};
-use futures_util::FutureExt;
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use receipts::{Receipt, Receipts};
 use std::ops::RangeInclusive;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -85,7 +84,7 @@ pub(super) struct Writer<O> {
     stop: watch::Receiver<bool>,
     window: Window,
     outlet: O,
-    receipts: FuturesUnordered<Receipt>,
+    receipts: Receipts,
     /// Why the outlet is thought dead, until it is replaced.
     lost: Option<String>,
     /// The last such reason, for the message if it comes to giving up.
@@ -115,7 +114,7 @@ impl<O: Outlet> Writer<O> {
             start,
             stop,
             window: Window::new(plan.window as usize),
-            receipts: FuturesUnordered::new(),
+            receipts: Receipts::new(),
             lost: None,
             last_cause: "Pravega does not answer".to_owned(),
             pause: FIRST_PAUSE,
@@ -217,13 +216,13 @@ impl<O: Outlet> Writer<O> {
         let bytes = event::encode(identity, self.plan.event_size);
         let key = self.plan.routing.key(self.id, due);
         match timeout_at(patience, self.outlet.send(key, bytes)).await {
-            Ok(answer) => self.receipts.push(Receipt { sequence: due.sequence, answer }),
+            Ok(answer) => self.receipts.push(due.sequence, answer),
             Err(_) => self.lost = Some("the client takes no more events".to_owned()),
         }
     }
 
     /// Takes this receipt and those that are ready besides.
-    fn take_receipts(&mut self, first: (u64, Result<(), String>)) {
+    fn take_receipts(&mut self, first: Receipt) {
         let now = self.start.elapsed(clock::now());
         let mut latencies = Vec::with_capacity(BATCH);
         let mut next = Some(first);
@@ -235,7 +234,7 @@ impl<O: Outlet> Writer<O> {
             if latencies.len() >= BATCH {
                 break;
             }
-            next = self.receipts.next().now_or_never().flatten();
+            next = self.receipts.take_ready();
         }
         if !latencies.is_empty() {
             self.pause = FIRST_PAUSE;
@@ -258,7 +257,7 @@ impl<O: Outlet> Writer<O> {
             }
         })
         .await;
-        self.receipts = FuturesUnordered::new();
+        self.receipts = Receipts::new();
         let outstanding = self.window.unacknowledged().count();
         tracing::warn!(
             writer = self.id,
@@ -287,29 +286,6 @@ impl<O: Outlet> Writer<O> {
             self.hand_over(due, patience).await;
         }
         Ok(())
-    }
-}
-
-/// The answer to one event, with its sequence number.
-struct Receipt {
-    sequence: u64,
-    answer: Answer,
-}
-
-impl Future for Receipt {
-    type Output = (u64, Result<(), String>);
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let sequence = self.sequence;
-        Pin::new(&mut self.answer).poll(context).map(|answer| {
-            let outcome = match answer {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => Err(error.to_string()),
-                // The task that held the other end is gone: it panicked, or found the stream sealed.
-                Err(_) => Err("its background task ended".to_owned()),
-            };
-            (sequence, outcome)
-        })
     }
 }
 

@@ -3,13 +3,17 @@
 //!
 //! What is compared is what a user would start. Ours is the whole command, from its start to its end,
 //! with everything it counts and checks: CPU time is that of the process with its start. The Java
-//! program (`java/ClientBench.java`) does no more than send or take events; it does the work twice in
-//! one JVM, and only the second time counts. Both have the same number of events under way.
+//! program (`java/ClientBench.java`) does no more than send or take events, in one JVM for all repeats,
+//! and has done the same work several times before it counts. Both have the same number of events under
+//! way.
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
+    thread::sleep,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -19,9 +23,22 @@ use sluice_lab::{Cache, Pravega, Progress, RunDir, Scaling, pravega::Heaps, tool
 const SCOPE: &str = "bench";
 const SEGMENTS: u32 = 4;
 
-/// Event sizes in bytes, with how many of them a run writes or reads.
-const SIZES: [(u32, u64); 2] = [(220, 400_000), (1024, 150_000)];
+/// Event sizes in bytes, with how many of them a run writes: as much as the store takes into its cache.
+/// Beyond that it makes writers wait for its long-term storage, up to 25 s an operation, and that is
+/// all one would see.
+const WRITTEN: [(u32, u64); 2] = [(220, 200_000), (1024, 50_000)];
+/// And how many a run reads.
+const READ: [(u32, u64); 2] = [(220, 600_000), (1024, 150_000)];
 const WORKERS: [u32; 2] = [1, 4];
+
+/// Between two runs, for the store to empty its cache.
+const PAUSE: Duration = Duration::from_secs(8);
+
+/// How often the Java program does its work before it counts.
+const WARM_UPS: u32 = 4;
+
+/// Seconds that one run of ours may take at the most.
+const LIMIT: &str = "90";
 
 /// Events that a writer may have unacknowledged: the same in bytes for both sizes.
 fn window(bytes: u32) -> u32 {
@@ -33,7 +50,7 @@ async fn main() -> Result<()> {
     let repeats = std::env::var("BENCH_REPEATS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
     let run = RunDir::fresh()?;
     // Room enough that no heap is what is measured.
-    let heaps = Heaps { segment_store: 512, bookie: 256, ..Heaps::default() };
+    let heaps = Heaps { zookeeper: 64, bookie: 384, segment_store: 768, controller: 512 };
     let pravega = Pravega::builder(&run).heaps(heaps).start().await?;
     let bench = Bench::new(&run, &pravega).await?;
     println!("{:<28} {:>34} {:>34}   ours / Java", "", "ours", "Java client");
@@ -41,12 +58,12 @@ async fn main() -> Result<()> {
         "{:<28} {:>17} {:>16} {:>17} {:>16}   {:>6} {:>12}",
         "", "events/s", "CPU s / M", "events/s", "CPU s / M", "events/s", "events/CPU s"
     );
-    for (bytes, events) in SIZES {
+    for (bytes, events) in WRITTEN {
         for workers in WORKERS {
             bench.compare("write", workers, bytes, events, repeats)?;
         }
     }
-    for (bytes, events) in SIZES {
+    for (bytes, events) in READ {
         bench.fill(bytes, events)?;
         for workers in WORKERS {
             bench.compare("read", workers, bytes, events, repeats)?;
@@ -63,6 +80,8 @@ struct Bench {
     generator: PathBuf,
     java: PathBuf,
     class_path: String,
+    /// Compares only what has this in its name.
+    only: Option<String>,
 }
 
 /// One run.
@@ -75,7 +94,7 @@ struct Run {
 impl Bench {
     async fn new(run: &RunDir, pravega: &Pravega) -> Result<Self> {
         let admin = pravega.admin();
-        for (bytes, _) in SIZES {
+        for (bytes, _) in READ {
             for what in ["write", "read"] {
                 admin.create_stream(SCOPE, &format!("{what}-{bytes}"), Scaling::fixed(SEGMENTS)).await?;
             }
@@ -91,32 +110,43 @@ impl Bench {
             generator,
             java: tools::java()?.program,
             class_path: jars.join(":"),
+            // Cargo adds a flag of its own.
+            only: std::env::args().skip(1).find(|arg| !arg.starts_with('-')),
         })
     }
 
     fn compare(&self, what: &str, workers: u32, bytes: u32, events: u64, repeats: u32) -> Result<()> {
+        let name = format!(
+            "{workers} {}{}, {bytes} B",
+            if what == "write" { "writer" } else { "reader" },
+            if workers == 1 { "" } else { "s" }
+        );
+        if self.only.as_ref().is_some_and(|only| !name.contains(only)) {
+            return Ok(());
+        }
+        let mut jvm = self.java(what, workers, bytes, events)?;
+        for _ in 0..WARM_UPS {
+            jvm.round()?;
+            sleep(PAUSE);
+        }
         let (mut ours, mut java) = (Vec::new(), Vec::new());
         for repeat in 0..repeats {
             // Neither is always the one that comes first.
             for turn in 0..2 {
+                sleep(PAUSE);
                 if (repeat + turn) % 2 == 0 {
                     ours.push(self.ours(what, workers, bytes, events)?);
                 } else {
-                    java.push(self.java(what, workers, bytes, events)?);
+                    java.push(jvm.round()?);
                 }
             }
         }
         let of = |runs: &[Run], value: fn(&Run) -> f64| Spread::of(runs.iter().map(value).collect());
         let (our_rate, our_cpu) = (of(&ours, |run| run.per_second), of(&ours, |run| run.cpu_per_million));
         let (java_rate, java_cpu) = (of(&java, |run| run.per_second), of(&java, |run| run.cpu_per_million));
-        let who = format!(
-            "{workers} {}{}",
-            if what == "write" { "writer" } else { "reader" },
-            if workers == 1 { "" } else { "s" }
-        );
         println!(
             "{:<28} {:>17} {:>16} {:>17} {:>16}   {:>8.2} {:>12.2}",
-            format!("{who}, {bytes} B"),
+            name,
             our_rate.whole(),
             our_cpu.tenths(),
             java_rate.whole(),
@@ -166,7 +196,7 @@ impl Bench {
         let summary = self.folder.join("summary.json");
         let mut command = Command::new("sh");
         // The shell's own account of what its children used.
-        command.args(["-c", "\"$@\" || exit $?; times", "sh"]).arg(&self.generator);
+        command.args(["-c", "timeout \"$@\" || exit $?; times", "sh", LIMIT]).arg(&self.generator);
         command.args([what, "--controller", &self.controller, "--scope", SCOPE, "--stream", stream]);
         command.args(["--progress", "none", "--log", "warn", "--summary"]).arg(&summary).args(flags);
         let said = output(&mut command)?;
@@ -176,21 +206,47 @@ impl Bench {
         Ok((summary, cpu.with_context(|| format!("times: {children}"))?))
     }
 
-    fn java(&self, what: &str, workers: u32, bytes: u32, events: u64) -> Result<Run> {
+    /// Starts the Java program; it waits for orders.
+    fn java(&self, what: &str, workers: u32, bytes: u32, events: u64) -> Result<Jvm> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("java/ClientBench.java");
         let mut command = Command::new(&self.java);
         command.arg("-Xmx1g").arg(format!("-Dlogback.configurationFile={}", self.folder.join("logback.xml").display()));
         command.args(["-cp", &self.class_path]).arg(source);
         command.args([what, &self.controller, SCOPE, &format!("{what}-{bytes}")]);
         command.args([workers.to_string(), events.to_string(), bytes.to_string(), window(bytes).to_string()]);
-        let said = output(&mut command)?;
-        let last = said.lines().last().context("the Java program said nothing")?;
-        let result: Value = serde_json::from_str(last).with_context(|| last.to_owned())?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let orders = child.stdin.take().context("its input")?;
+        let answers = BufReader::new(child.stdout.take().context("its output")?);
+        Ok(Jvm { child, orders, answers })
+    }
+}
+
+/// The Java program.
+struct Jvm {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Jvm {
+    /// Lets it do its work once.
+    fn round(&mut self) -> Result<Run> {
+        writeln!(self.orders, "go")?;
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        let result: Value = serde_json::from_str(&line).with_context(|| format!("the Java program says {line:?}"))?;
         let number = |name: &str| result[name].as_f64().with_context(|| format!("no {name} in {result}"));
         Ok(Run {
             per_second: number("events")? / number("seconds")?,
             cpu_per_million: number("cpu_seconds")? / number("events")? * 1e6,
         })
+    }
+}
+
+impl Drop for Jvm {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

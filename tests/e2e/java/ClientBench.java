@@ -10,6 +10,8 @@ import io.pravega.client.stream.ReaderConfig;
 import io.pravega.client.stream.ReaderGroupConfig;
 import io.pravega.client.stream.Stream;
 import io.pravega.client.stream.impl.ByteArraySerializer;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
 import java.lang.management.ManagementFactory;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
@@ -22,9 +24,9 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * The other side of the benchmark {@code clients}: the Java client, doing no more than it must.
  *
- * <p>Each run does the same work twice in one JVM and reports on the second time only: then the
- * classes are loaded and the code is compiled. CPU time is that of the whole process, which includes
- * its garbage collection.
+ * <p>It does its work once for each line on standard input, and reports on it in a line of JSON. The
+ * benchmark lets it work several times before it counts: then the classes are loaded and the code is
+ * compiled. CPU time is that of the whole process, which includes its garbage collection.
  */
 public final class ClientBench {
 
@@ -47,17 +49,16 @@ public final class ClientBench {
     /** Arguments: write or read, controller, scope, stream, writers or readers, events, [bytes, window]. */
     public static void main(String[] args) throws Exception {
         ClientBench bench = new ClientBench(args);
-        for (int round = 0; round < 2; round++) {
+        BufferedReader orders = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (int round = 0; orders.readLine() != null; round++) {
             long cpu = cpuNanos();
             long nanos =
                     args[0].equals("write")
                             ? bench.write(Integer.parseInt(args[6]), Integer.parseInt(args[7]))
                             : bench.read("java-" + System.currentTimeMillis() + "-" + round);
-            if (round == 1) {
-                System.out.printf(
-                        "{\"events\":%d,\"seconds\":%.6f,\"cpu_seconds\":%.6f}%n",
-                        bench.events, nanos / 1e9, (cpuNanos() - cpu) / 1e9);
-            }
+            System.out.printf(
+                    "{\"events\":%d,\"seconds\":%.6f,\"cpu_seconds\":%.6f}%n",
+                    bench.events, nanos / 1e9, (cpuNanos() - cpu) / 1e9);
         }
         System.exit(0);
     }

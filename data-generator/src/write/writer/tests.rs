@@ -8,6 +8,7 @@ use crate::pravega::SessionOptions;
 use crate::shape::{Rate, Shape};
 use crate::stream::{Insist, Retention, Scaling, StreamPlan};
 use crate::write::Routing;
+use crate::write::outlet::Answer;
 use crate::write::tally::no_latencies;
 use pravega_client::error::Error as ClientError;
 use std::sync::Mutex;
