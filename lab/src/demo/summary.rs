@@ -56,7 +56,7 @@ impl Row {
             decided_after: cause.map(|cause| started.duration_since(cause.at).as_secs_f64().max(0.0)),
             took: ended.duration_since(started).as_secs_f64(),
             outcome: entry["outcome"].as_str().unwrap_or("failed").to_owned(),
-            restarts: entry["restarts"].as_u64(),
+            restarts: entry["cost"]["restarts"].as_u64(),
         })
     }
 }
