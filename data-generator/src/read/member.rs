@@ -185,9 +185,7 @@ impl Member {
             .map(|(segment, _)| *segment)
             .collect();
         for segment in gone {
-            if self.followers.remove(&segment).is_some() {
-                self.shared.events.finished.fetch_add(1, Relaxed);
-            }
+            self.followers.remove(&segment);
             self.drop_segment(segment).await?;
         }
         for (segment, (number, offset)) in mine {
@@ -264,6 +262,7 @@ impl Member {
                     format!("followed by {}", list(&next))
                 };
                 tracing::info!(reader = self.name, "segment {} is read to its end; {next}", self.full_name(segment));
+                self.shared.events.finished.fetch_add(1, Relaxed);
                 self.followers.insert(segment, followers);
                 return Ok(());
             }
