@@ -20,6 +20,7 @@ pub mod pace;
 pub mod pravega;
 mod preview;
 pub mod read;
+mod report;
 pub mod shape;
 mod signals;
 pub mod stream;

@@ -28,10 +28,10 @@ mod worker;
 
 use crate::args::ProgressMode;
 use crate::clock;
-use crate::console;
 use crate::exit::Failure;
 use crate::metrics_server::MetricsServer;
 use crate::pravega::{ClientRuntime, ControlError, Session, SessionOptions};
+use crate::report;
 use crate::signals::Signals;
 use checks::{Checks, no_latencies};
 use group_table::GroupTable;
@@ -189,14 +189,7 @@ pub(crate) async fn run(plan: ReadPlan, client: &ClientRuntime) -> Result<(), Fa
     let errors_said = errors.iter().map(ToString::to_string).collect();
     let ending = Ending { started, ended: clock::wall(), by, errors: errors_said, positions_saved: saved };
     let summary = Summary::new(&shared, &sample, &latencies, took, &ending);
-    let for_programs = plan.progress == ProgressMode::Json;
-    console::text(&summary.text(), for_programs);
-    if for_programs {
-        console::json_line(&summary);
-    }
-    if let Some(path) = &plan.summary {
-        summary.save(path).map_err(|source| Failure::Summary { path: path.clone(), source })?;
-    }
+    report::conclude(&summary, &summary.text(), plan.progress, plan.summary.as_deref())?;
     match errors.into_iter().next() {
         Some(error) => Err(Failure::Read(error)),
         None if !saved => Err(Failure::Interrupted),

@@ -15,12 +15,12 @@ pub use routing::{Routing, Zipf};
 
 use crate::args::ProgressMode;
 use crate::clock;
-use crate::console;
 use crate::event::EventSize;
 use crate::exit::Failure;
 use crate::metrics_server::MetricsServer;
 use crate::pace::{Limits, Load};
 use crate::pravega::{ClientRuntime, Session, SessionOptions};
+use crate::report;
 use crate::signals::Signals;
 use crate::stream::{Found, StreamPlan};
 use metrics::WriteMetrics;
@@ -97,14 +97,7 @@ pub(crate) async fn run(plan: WritePlan, client: &ClientRuntime) -> Result<(), F
     let latencies = progress.into_latencies();
 
     let summary = Summary::new(&plan, &tallies, start, &latencies, &ending);
-    let for_programs = plan.progress == ProgressMode::Json;
-    console::text(&summary.text(), for_programs);
-    if for_programs {
-        console::json_line(&summary);
-    }
-    if let Some(path) = &plan.summary {
-        summary.save(path).map_err(|source| Failure::Summary { path: path.clone(), source })?;
-    }
+    report::conclude(&summary, &summary.text(), plan.progress, plan.summary.as_deref())?;
     let deleted = delete(&plan, &session, &mut signals).await;
     conclude(&tallies, ending).and(deleted)
 }

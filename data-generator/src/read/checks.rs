@@ -5,7 +5,8 @@
 //! place: then it is in the stream twice, because a writer sent it again. What other processes have
 //! seen is in their ledgers, and `reconcile` applies the same rule over all of them.
 
-use hdrhistogram::{CreationError, Histogram};
+use crate::report::Latencies;
+use hdrhistogram::CreationError;
 use roaring::RoaringTreemap;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -13,12 +14,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Latencies in microseconds, to two digits; a longer one than a day counts as a day.
-pub(super) type Latencies = Histogram<u64>;
-
-/// An empty histogram; the bounds are valid ones, so it fails only if that changes.
+/// An empty histogram, to two digits; a longer latency than a day counts as a day. The bounds are valid ones, so it fails only if that changes.
 pub(super) fn no_latencies() -> Result<Latencies, CreationError> {
-    Histogram::new_with_bounds(1, 86_400_000_000, 2)
+    Latencies::new_with_bounds(1, 86_400_000_000, 2)
 }
 
 /// One event, as a worker has parsed and processed it.
@@ -108,7 +106,7 @@ impl Checks {
 
     /// Latencies since the last call.
     pub(super) fn take_latencies(&mut self) -> Latencies {
-        let empty = Histogram::new_from(&self.latencies);
+        let empty = Latencies::new_from(&self.latencies);
         std::mem::replace(&mut self.latencies, empty)
     }
 }

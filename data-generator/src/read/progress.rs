@@ -1,21 +1,16 @@
 //! What is known at one moment, over the readers of this process; shown once a second, and the source
 //! of the metrics and of the summary.
 
-use super::checks::{Counts, Latencies};
+use super::checks::Counts;
 use super::shared::Shared;
-use crate::args::ProgressMode;
 use crate::clock;
-use crate::console;
+use crate::report::{Display, Latencies, percentile_ms, round};
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Samples between two log lines in plain mode.
-const PLAIN_EVERY: u64 = 10;
 
 /// What is known at one moment.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -49,12 +44,11 @@ pub(super) struct Sample {
 /// Takes and shows samples, and adds up the latencies.
 pub(super) struct Progress {
     shared: Arc<Shared>,
-    mode: ProgressMode,
+    display: Display,
     started: Instant,
     latencies: Latencies,
     newest: Arc<Newest>,
     last: (Instant, u64),
-    samples: u64,
     /// Since when nothing has been processed.
     quiet_since: Instant,
 }
@@ -79,20 +73,14 @@ impl Newest {
 impl Progress {
     /// `latencies` is an empty histogram.
     pub(super) fn new(shared: &Arc<Shared>, newest: &Arc<Newest>, latencies: Latencies) -> Self {
-        let mode = match shared.plan.progress {
-            ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Live,
-            ProgressMode::Auto => ProgressMode::Plain,
-            mode => mode,
-        };
         let now = clock::now();
         Self {
             shared: Arc::clone(shared),
-            mode,
+            display: Display::new(shared.plan.progress),
             started: now,
             latencies,
             newest: Arc::clone(newest),
             last: (now, 0),
-            samples: 0,
             quiet_since: now,
         }
     }
@@ -100,13 +88,7 @@ impl Progress {
     /// Takes a sample and shows it.
     pub(super) fn sample(&mut self) -> Sample {
         let sample = self.take();
-        self.samples += 1;
-        match self.mode {
-            ProgressMode::Live => console::live_line(&sample.line()),
-            ProgressMode::Json => console::json_line(&sample),
-            ProgressMode::Plain if self.samples.is_multiple_of(PLAIN_EVERY) => tracing::info!("{}", sample.line()),
-            _ => {}
-        }
+        self.display.show(&sample, Sample::line);
         sample
     }
 
@@ -119,9 +101,7 @@ impl Progress {
     pub(super) fn finish(mut self) -> (Sample, Latencies, Duration) {
         let mut sample = self.take();
         sample.rate = 0.0;
-        if self.mode == ProgressMode::Live {
-            console::end_live_line();
-        }
+        self.display.end();
         (sample, self.latencies, clock::now() - self.started)
     }
 
@@ -143,7 +123,6 @@ impl Progress {
             (holds.len(), behind.map(|all| all.iter().sum()))
         };
         let per_event = counts.bytes.checked_div(counts.events).map(|bytes| bytes + 8);
-        let percentile = |quantile: f64| (!recent.is_empty()).then(|| recent.value_at_quantile(quantile) as f64 / 1e3);
         let happened = &self.shared.events;
         let sample = Sample {
             kind: "progress",
@@ -158,8 +137,8 @@ impl Progress {
                 (Some(bytes), Some(size)) => Some(bytes.div_ceil(size)),
                 _ => None,
             },
-            latency_p50_ms: percentile(0.5),
-            latency_p99_ms: percentile(0.99),
+            latency_p50_ms: percentile_ms(&recent, 0.5),
+            latency_p99_ms: percentile_ms(&recent, 0.99),
             saves: happened.saves.load(Relaxed),
             struck_off: happened.struck_off.load(Relaxed),
             evicted: happened.evicted.load(Relaxed),
@@ -202,9 +181,4 @@ impl Sample {
         }
         line
     }
-}
-
-/// Three digits after the point are enough to read, for people and programs.
-pub(super) fn round(number: f64) -> f64 {
-    (number * 1e3).round() / 1e3
 }

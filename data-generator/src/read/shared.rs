@@ -1,6 +1,6 @@
 //! What the readers of one process share.
 
-use super::checks::{Checks, Counts, Latencies, Seen};
+use super::checks::{Checks, Counts, Seen};
 use super::lease::Hold;
 use super::ledger::{Ledger, Line};
 use super::store::Store;
@@ -8,6 +8,7 @@ use super::troubles::Troubles;
 use super::{ReadError, ReadPlan};
 use crate::clock;
 use crate::event::ParseError;
+use crate::report::Latencies;
 use pravega_client_shared::ScopedStream;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

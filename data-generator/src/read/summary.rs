@@ -1,15 +1,14 @@
 //! What a run of `read` came to, as text and as JSON.
 
-use super::checks::{Counts, Latencies};
-use super::progress::{Sample, round};
+use super::checks::Counts;
+use super::progress::Sample;
 use super::shared::{GroupEvents, Shared};
+use crate::report::{Latencies, LatencySummary, round};
 use roaring::RoaringTreemap;
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
-use std::{fs, io};
 
 /// Runs of missing events that are shown for each writer.
 const RUNS_SHOWN: usize = 5;
@@ -53,15 +52,6 @@ pub(super) struct Summary {
     /// Bytes that retention had cut off before they could be read.
     cut_off_bytes: u64,
     writers: Vec<WriterSummary>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct LatencySummary {
-    p50: f64,
-    p90: f64,
-    p99: f64,
-    p999: f64,
-    max: f64,
 }
 
 /// What this process has seen of one writer. What is missing here others may have read.
@@ -129,16 +119,6 @@ impl Summary {
         }
     }
 
-    /// Writes the JSON to a file, whole or not at all.
-    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".part");
-        let mut json = serde_json::to_vec_pretty(self)?;
-        json.push(b'\n');
-        fs::write(&beside, json)?;
-        fs::rename(&beside, path)
-    }
-
     /// For people.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
@@ -152,11 +132,7 @@ impl Summary {
         let lag = self.lag_bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{bytes} bytes"));
         let _ = writeln!(text, "  rate     {:.1}/s from the first to the last; left behind: {lag}", self.rate);
         if let Some(latency) = &self.latency_ms {
-            let _ = writeln!(
-                text,
-                "  latency  from intended time to the end of processing: p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, max {:.1} ms",
-                latency.p50, latency.p90, latency.p99, latency.p999, latency.max
-            );
+            let _ = writeln!(text, "  latency  from intended time to the end of processing: {latency}");
         }
         let _ = writeln!(
             text,
@@ -222,19 +198,6 @@ pub(super) fn missing_runs(seen: &RoaringTreemap, last: u64) -> impl Iterator<It
         next = sequence + 1;
         gap
     })
-}
-
-impl LatencySummary {
-    fn new(latencies: &Latencies) -> Option<Self> {
-        let ms = |us: u64| us as f64 / 1e3;
-        (!latencies.is_empty()).then(|| Self {
-            p50: ms(latencies.value_at_quantile(0.5)),
-            p90: ms(latencies.value_at_quantile(0.9)),
-            p99: ms(latencies.value_at_quantile(0.99)),
-            p999: ms(latencies.value_at_quantile(0.999)),
-            max: ms(latencies.max()),
-        })
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The progress of a run as metrics, brought up to date with each sample.
 
 use super::progress::Sample;
-use super::tally::Latencies;
+use crate::report::Latencies;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;

@@ -3,13 +3,11 @@
 use super::WritePlan;
 use super::metrics::WriteMetrics;
 use super::segments::Seen;
-use super::tally::{Latencies, Tally};
+use super::tally::Tally;
 use super::writer::Start;
-use crate::args::ProgressMode;
-use crate::console;
+use crate::report::{Display, Latencies, percentile_ms, round};
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -17,8 +15,6 @@ use tokio::time::Instant;
 
 /// Less is noise of the timer and of the machine, seconds.
 const BEHIND_WORTH_SAYING: f64 = 0.1;
-/// Samples between two log lines in plain mode.
-const PLAIN_EVERY: u64 = 10;
 
 /// What is known at one moment, over all writers.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -54,10 +50,9 @@ pub(super) struct Progress {
     plan: Arc<WritePlan>,
     tallies: Vec<Arc<Tally>>,
     start: Start,
-    mode: ProgressMode,
+    display: Display,
     latencies: Latencies,
     last: (Duration, u64),
-    samples: u64,
     metrics: WriteMetrics,
 }
 
@@ -69,19 +64,13 @@ impl Progress {
         latencies: Latencies,
         metrics: WriteMetrics,
     ) -> Self {
-        let mode = match plan.progress {
-            ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Live,
-            ProgressMode::Auto => ProgressMode::Plain,
-            mode => mode,
-        };
         Self {
             plan: Arc::clone(plan),
             tallies: tallies.to_vec(),
             start,
-            mode,
+            display: Display::new(plan.progress),
             latencies,
             last: (Duration::ZERO, 0),
-            samples: 0,
             metrics,
         }
     }
@@ -89,15 +78,7 @@ impl Progress {
     /// Takes a sample and shows it. `stopping`: nothing is wanted any more.
     pub(super) fn sample(&mut self, now: Instant, stopping: bool, seen: &Seen) {
         let sample = self.take(now, stopping, seen);
-        self.samples += 1;
-        match self.mode {
-            ProgressMode::Live => console::live_line(&sample.line()),
-            ProgressMode::Json => console::json_line(&sample),
-            ProgressMode::Plain if self.samples.is_multiple_of(PLAIN_EVERY) => {
-                tracing::info!("{}", sample.line());
-            }
-            _ => {}
-        }
+        self.display.show(&sample, Sample::line);
     }
 
     /// The longest wait for an acknowledgement, over all writers.
@@ -110,9 +91,7 @@ impl Progress {
     /// Every latency of the run, once the writers are done.
     pub(super) fn into_latencies(mut self) -> Latencies {
         self.collect_latencies();
-        if self.mode == ProgressMode::Live {
-            console::end_live_line();
-        }
+        self.display.end();
         self.latencies
     }
 
@@ -133,7 +112,6 @@ impl Progress {
         let (last_elapsed, last_acknowledged) = self.last;
         self.last = (elapsed, acknowledged);
         let seconds = elapsed.saturating_sub(last_elapsed).as_secs_f64();
-        let percentile = |quantile: f64| (!recent.is_empty()).then(|| recent.value_at_quantile(quantile) as f64 / 1e3);
         let sample = Sample {
             kind: "progress",
             time: format!("{:.3}", self.start.wall_at(now)),
@@ -149,8 +127,8 @@ impl Progress {
             max_behind_seconds: round(max_lag.unwrap_or_default().max(lag).as_secs_f64()),
             segments: seen.now(),
             controller_answers: seen.controller_answers(),
-            ack_p50_ms: percentile(0.5),
-            ack_p99_ms: percentile(0.99),
+            ack_p50_ms: percentile_ms(&recent, 0.5),
+            ack_p99_ms: percentile_ms(&recent, 0.99),
         };
         self.metrics.update(&sample, &recent);
         sample
@@ -194,9 +172,4 @@ impl Sample {
         }
         line
     }
-}
-
-/// Three digits after the point are enough to read, for people and programs.
-pub(super) fn round(number: f64) -> f64 {
-    (number * 1e3).round() / 1e3
 }

@@ -2,10 +2,10 @@
 //! controller is there, whether the stream still takes events.
 
 use super::outlet::Closed;
-use super::progress::round;
 use super::writer::Start;
 use crate::clock;
 use crate::pravega::{ControlError, Session};
+use crate::report::round;
 use pravega_client_shared::ScopedStream;
 use serde::Serialize;
 use std::sync::Arc;

@@ -1,18 +1,16 @@
 //! What a run came to, as text and as JSON.
 
 use super::WritePlan;
-use super::progress::round;
 use super::segments::{Outage, Seen, SegmentsSeen};
-use super::tally::{Latencies, Tally};
+use super::tally::Tally;
 use super::writer::{Ended, Start};
+use crate::report::{Latencies, LatencySummary, round};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use std::{fs, io};
 use tokio::time::Instant;
 
 /// Runs of missing events that the text shows for each writer; the JSON has them all.
@@ -57,15 +55,6 @@ pub(super) struct Summary {
     /// When the controller did not answer.
     controller_outages: Vec<Outage>,
     writers: Vec<WriterSummary>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct LatencySummary {
-    p50: f64,
-    p90: f64,
-    p99: f64,
-    p999: f64,
-    max: f64,
 }
 
 /// One writer. With `acknowledged == written` the events 0 to `written - 1` are in the stream.
@@ -146,16 +135,6 @@ impl Summary {
         }
     }
 
-    /// Writes the JSON to a file, whole or not at all.
-    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".part");
-        let mut json = serde_json::to_vec_pretty(self)?;
-        json.push(b'\n');
-        fs::write(&beside, json)?;
-        fs::rename(&beside, path)
-    }
-
     /// For people.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
@@ -172,11 +151,7 @@ impl Summary {
             self.rate, self.max_behind_seconds
         );
         if let Some(latency) = &self.ack_latency_ms {
-            let _ = writeln!(
-                text,
-                "  latency  from intended time to acknowledgement: p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, max {:.1} ms",
-                latency.p50, latency.p90, latency.p99, latency.p999, latency.max
-            );
+            let _ = writeln!(text, "  latency  from intended time to acknowledgement: {latency}");
         }
         let _ = write!(text, "  retries  {}, failed {}", self.retries, self.failed);
         let note = if self.retries > 0 { " (a retried event may be in the stream twice)" } else { "" };
@@ -235,19 +210,6 @@ impl WriterSummary {
             more => format!("not: {} and {more} more runs", runs.join(", ")),
         };
         format!("writer {writer} {} of {} events acknowledged; {more}", self.acknowledged, self.written)
-    }
-}
-
-impl LatencySummary {
-    fn new(latencies: &Latencies) -> Option<Self> {
-        let ms = |us: u64| us as f64 / 1e3;
-        (!latencies.is_empty()).then(|| Self {
-            p50: ms(latencies.value_at_quantile(0.5)),
-            p90: ms(latencies.value_at_quantile(0.9)),
-            p99: ms(latencies.value_at_quantile(0.99)),
-            p999: ms(latencies.value_at_quantile(0.999)),
-            max: ms(latencies.max()),
-        })
     }
 }
 

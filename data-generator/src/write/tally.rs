@@ -1,17 +1,15 @@
 //! What a writer has done so far, shared with whoever reports it.
 
-use hdrhistogram::{CreationError, Histogram};
+use crate::report::Latencies;
+use hdrhistogram::CreationError;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Latencies in microseconds, to two digits; a longer one than an hour counts as an hour.
-pub(super) type Latencies = Histogram<u64>;
-
-/// An empty histogram; the bounds are valid ones, so it fails only if that changes.
+/// An empty histogram, to two digits; a longer latency than an hour counts as an hour. The bounds are valid ones, so it fails only if that changes.
 pub(super) fn no_latencies() -> Result<Latencies, CreationError> {
-    Histogram::new_with_bounds(1, 3_600_000_000, 2)
+    Latencies::new_with_bounds(1, 3_600_000_000, 2)
 }
 
 /// Counters of one writer. Each is written by the writer alone and only ever grows.
@@ -78,7 +76,7 @@ impl Tally {
 
     pub(super) fn take_latencies(&self) -> Latencies {
         let mut latencies = self.latencies.lock().unwrap_or_else(PoisonError::into_inner);
-        let empty = Histogram::new_from(&*latencies);
+        let empty = Latencies::new_from(&*latencies);
         mem::replace(&mut *latencies, empty)
     }
 
