@@ -33,7 +33,7 @@ pub mod ports;
 pub mod pravega;
 pub mod process;
 pub mod progress;
-mod rest;
+pub mod rest;
 pub mod rig;
 pub mod run_dir;
 pub mod tools;

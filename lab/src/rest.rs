@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::Client;
 
 /// A client for the loopback: no proxy, and no request longer than five seconds.
+#[must_use]
 pub fn client() -> Client {
     Client::builder()
         .no_proxy()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sluice_lab::{
-    Mode, Pravega,
+    Mode, Pravega, rest,
     rig::{Agent, Look},
 };
 
@@ -34,7 +34,7 @@ async fn last_change(agent: &Agent) -> Result<Value> {
 /// Sends Flink requirements of somebody else's.
 async fn set_upper_bound(scene: &Scene, upper: u32) -> Result<()> {
     let url = format!("{}/jobs/{}/resource-requirements", scene.flink.rest_url(), scene.flink.job_id());
-    let http = reqwest::Client::new();
+    let http = rest::client();
     let mut requirements: Value = http.get(&url).send().await?.json().await?;
     for vertex in requirements.as_object_mut().into_iter().flatten().map(|(_, vertex)| vertex) {
         vertex["parallelism"]["upperBound"] = json!(upper);

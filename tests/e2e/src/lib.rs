@@ -2,6 +2,7 @@
 
 pub mod adaptive;
 pub mod fake_cluster;
+pub mod generator;
 pub mod lab;
 pub mod percentile;
 pub mod reading;

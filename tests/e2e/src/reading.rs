@@ -3,7 +3,6 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Output,
     time::Duration,
 };
 
@@ -15,13 +14,12 @@ use sluice_lab::{
     process::{Launch, Process},
     rig::{AgentPlan, Generator, Load, binary},
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
-use crate::scene::QUICK;
+use crate::{
+    generator::{metrics, reconcile},
+    scene::QUICK,
+};
 
 /// The scope of all streams.
 pub const SCOPE: &str = "readers";
@@ -146,14 +144,8 @@ impl Reading {
 
     /// What `reconcile` says of all ledgers and these summaries.
     pub fn reconcile(&self, loads: &[&str]) -> Result<Value> {
-        let mut command = std::process::Command::new(binary("data-generator")?);
-        command.arg("reconcile").arg(&self.ledgers).arg("--json").arg("--written");
-        command.args(loads.iter().map(|load| self.run.path().join(format!("{load}.summary.json"))));
-        let Output { status, stdout, stderr } = command.output()?;
-        let said = String::from_utf8_lossy(&stdout);
-        ensure!(status.success(), "{said}{}", String::from_utf8_lossy(&stderr));
-        println!("{}", said.trim());
-        Ok(serde_json::from_str(&said)?)
+        let summary = |load: &&str| self.run.path().join(format!("{load}.summary.json"));
+        reconcile(&self.ledgers, &loads.iter().map(summary).collect::<Vec<_>>())
     }
 }
 
@@ -170,10 +162,7 @@ pub struct Reader {
 impl Reader {
     /// One of its metrics; an error while it has none of this name.
     pub async fn metric(&self, name: &str) -> Result<u64> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await?;
+        let text = metrics(self.port).await?;
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("data_generator_read_{name} ")));
         line.with_context(|| format!("no {name} in {text}"))?.trim().parse().context("a number")
     }

@@ -11,9 +11,9 @@ use serde_json::Value;
 use sluice_lab::process::{Launch, Process};
 use sluice_lab::rig::binary;
 use sluice_lab::{Pravega, RunDir};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
+
+use crate::generator::reconcile;
 
 /// The scope of all scenes.
 pub const SCOPE: &str = "writers";
@@ -110,13 +110,7 @@ impl Writing {
         ]);
         let read = read.arg(&ledgers).output()?;
         ensure!(read.status.success(), "read: {}", String::from_utf8_lossy(&read.stderr));
-        let mut reconcile = Command::new(binary("data-generator")?);
-        reconcile.arg("reconcile").arg(&ledgers).arg("--json").arg("--written").args(&self.written);
-        let output = reconcile.output()?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        ensure!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-        println!("  {}", said.trim());
-        Ok(serde_json::from_str(&said)?)
+        reconcile(&ledgers, &self.written)
     }
 
     /// Ends the scene: it went well.
@@ -195,14 +189,4 @@ impl Ended {
         ensure!(!self.said.contains("panicked"), "{}", self.said);
         Ok(())
     }
-}
-
-/// What an HTTP server on this port answers.
-pub async fn get(port: u16, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
 }

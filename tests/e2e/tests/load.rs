@@ -6,8 +6,9 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use sluice_e2e::generator::metrics;
 use sluice_e2e::lab::{Kind, Lab};
-use sluice_e2e::writing::{Ended, SCOPE, Writer, Writing, get};
+use sluice_e2e::writing::{Ended, SCOPE, Writer, Writing};
 use sluice_lab::pravega::{ADMIN, GUEST};
 use sluice_lab::{Pravega, RunDir, Scaling};
 use tokio::time::{Instant, sleep};
@@ -153,7 +154,7 @@ async fn sigterm_in_mid_flight_loses_nothing(pravega: &mut Pravega) -> Result<()
     let mut writer = writing.write("sigterm", &flags)?;
     writer.wait_said("writing constant", LONG).await?;
     sleep(Duration::from_secs(4)).await;
-    let metrics = get(port, "/metrics").await?;
+    let metrics = metrics(port).await?;
     for name in ["events_acknowledged_total", "behind_seconds", "segments 1", "ack_latency_seconds_bucket"] {
         ensure!(metrics.contains(&format!("data_generator_write_{name}")), "no {name} in {metrics}");
     }
