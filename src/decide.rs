@@ -1,16 +1,16 @@
 //! The decision: a list of guards, each with its name, and at the end the one change to make.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use crate::{
-    change::{Change, Direction, Ended, Outcome, Strategy},
+    change::{Change, Direction, Strategy},
     decision::{Decision, Hold, Source},
-    memory::{HOUR, Memory},
+    guards::{may_grow, may_shrink},
+    memory::Memory,
     observation::{Flink, Job, JobState, Observation, Pool, Reading},
     policy::{Combine, Policy},
-    units::{Parallelism, Segments, Slots, TaskManagers},
+    setup::strategy,
+    units::{Parallelism, Segments, TaskManagers},
     width::{Wanted, Width},
 };
 
@@ -68,19 +68,7 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
         return Err(Hold::AnotherAutoscaler { name: name.clone() });
     }
     let job = the_job(flink)?;
-    let strategy = strategy(flink, policy)?;
-    if let Some(problem) = misnamed(strategy, flink, job, pool) {
-        return Err(Hold::BadConfig { problem });
-    }
-    if let Some(other) = flink.task_managers.iter().find(|other| other.slots != policy.slots_per_task_manager()) {
-        let problem = format!(
-            "TaskManager {} has {} slots, but --slots-per-task-manager says {}",
-            other.id,
-            other.slots,
-            policy.slots_per_task_manager()
-        );
-        return Err(Hold::BadConfig { problem });
-    }
+    let strategy = strategy(flink, job, pool, policy)?;
     if let Some(contest) = memory.contest.filter(|contest| contest.times > 1) {
         return Err(Hold::Contested { found: contest.found, until: contest.until });
     }
@@ -138,48 +126,6 @@ fn widths(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool) -> Result<(
             Ok((width(upper_bound.min(Parallelism(flink.slots().0))), width(upper_bound)))
         }
     }
-}
-
-/// How this job can be rescaled, or why it cannot.
-fn strategy(flink: &Flink, policy: &Policy) -> Result<Strategy, Hold> {
-    let bad = |problem: String| Err(Hold::BadConfig { problem });
-    match Strategy::of(flink.scheduler) {
-        Some(Strategy::Reactive | Strategy::Readers) if policy.spare_task_managers() > TaskManagers(0) => bad(format!(
-            "--spare-task-managers {}: in reactive mode the job takes every slot, so none can be spare: \
-             leave scheduler-mode out of Flink's configuration and set jobmanager.scheduler: adaptive",
-            policy.spare_task_managers()
-        )),
-        Some(Strategy::Adaptive) if !flink.version.has_resource_requirements() => bad(format!(
-            "Flink {} cannot be asked for another parallelism (1.18 can): set scheduler-mode: reactive in Flink's \
-             configuration",
-            flink.version
-        )),
-        Some(strategy) => Ok(strategy),
-        None => bad("the job's parallelism is fixed when it starts: set jobmanager.scheduler: adaptive, or \
-             scheduler-mode: reactive, in Flink's configuration"
-            .into()),
-    }
-}
-
-/// What only the readings show to be wrong with how TaskManagers are set up.
-fn misnamed(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool) -> Option<String> {
-    if job.slot_sharing_groups > 1 {
-        return Some(format!(
-            "the job has {} slot sharing groups, each with slots of its own, and Sluice counts one: leave slotSharingGroup \
-             out of the job",
-            job.slot_sharing_groups
-        ));
-    }
-    let members = pool.members.as_ref().filter(|_| strategy == Strategy::Adaptive)?;
-    let known = |id: &str| members.iter().any(|member| member.id == id);
-    let strangers = !flink.task_managers.is_empty() && !flink.task_managers.iter().any(|tm| known(&tm.id));
-    (strangers && !members.is_empty()).then(|| {
-        format!(
-            "TaskManager {} is none of those that are scaled, such as {}: set taskmanager.resource-id to the name of the \
-             pod or process",
-            flink.task_managers[0].id, members[0].id
-        )
-    })
 }
 
 /// Surplus TaskManagers alone are a change only if one of them is without work. The subtasks of a job
@@ -252,122 +198,6 @@ fn the_job(flink: &Flink) -> Result<&Job, Hold> {
 fn bounded(parallelism: Parallelism, policy: &Policy, job: &Job, memory: &Memory) -> Wanted {
     let capacity = memory.capacity.map(|capacity| capacity.task_managers);
     Wanted::new(parallelism, policy, job.max_parallelism, capacity)
-}
-
-/// Whether a change restarts the job: in reactive mode each does, otherwise another parallelism.
-fn restarts_the_job(strategy: Strategy, from: Width, to: Width) -> bool {
-    strategy.disturbs_always() || from.parallelism != to.parallelism
-}
-
-/// Growing needs only patience: filling an empty pool is how a job that waits for slots comes to run.
-fn may_grow(
-    now: Timestamp,
-    memory: &Memory,
-    policy: &Policy,
-    strategy: Strategy,
-    from: Width,
-    to: Width,
-) -> Result<(), Hold> {
-    if from.task_managers == TaskManagers(0) {
-        return Ok(());
-    }
-    if let Some(since) = memory.history.stands_since()
-        && now < since + policy.settle()
-    {
-        return Err(Hold::Settling { until: since + policy.settle() });
-    }
-    let restarts = restarts_the_job(strategy, from, to);
-    rested(now, memory, Direction::Up, policy.cooldown_up(), restarts)?;
-    if restarts { within_budget(now, memory, policy) } else { Ok(()) }
-}
-
-/// Shrinking stops TaskManagers: it needs a job that runs, keeps up, and has wanted less for a while.
-/// Answers the width to shrink to: the widest wanted within the window.
-fn may_shrink(
-    now: Timestamp,
-    memory: &Memory,
-    policy: &Policy,
-    strategy: Strategy,
-    from: Width,
-    job: &Job,
-) -> Result<Width, Hold> {
-    if job.state != JobState::Running || !job.all_subtasks_run {
-        return Err(Hold::JobNotRunning { jobs: 1, state: Some(job.state) });
-    }
-    let window = policy.scale_down_window();
-    let whole = memory.history.whole_at(window).unwrap_or(now + window);
-    if now < whole {
-        return Err(Hold::ScaleDownWindow { until: whole });
-    }
-    let Some((widest, until)) = memory.history.widest(now, window) else {
-        return Err(Hold::ScaleDownWindow { until: now + window });
-    };
-    // What earlier changes learned about the cluster only stops growth: surplus that may still come
-    // is no reason to make a job narrower than its streams.
-    let to = Wanted::new(widest, policy, job.max_parallelism, None).width;
-    if strategy.rank(to) >= strategy.rank(from) {
-        return Err(Hold::ScaleDownWindow { until });
-    }
-    // A narrower job may need more TaskManagers than there are (spares): those come afterwards.
-    let to = Width { task_managers: to.task_managers.min(from.task_managers), ..to };
-    if !restarts_the_job(strategy, from, to) {
-        rested(now, memory, Direction::Down, policy.cooldown_down(), false)?;
-        return Ok(to);
-    }
-    match job.pending_records {
-        Some(pending) if pending > policy.max_pending_records() => {
-            return Err(Hold::CatchingUp { pending: Some(pending) });
-        }
-        None if strategy != Strategy::Readers && !checkpointed_since_restart(job) => {
-            return Err(Hold::CatchingUp { pending: None });
-        }
-        _ => {}
-    }
-    rested(now, memory, Direction::Down, policy.cooldown_down(), true)?;
-    within_budget(now, memory, policy)?;
-    Ok(to)
-}
-
-fn checkpointed_since_restart(job: &Job) -> bool {
-    let (Some(since), Some(checkpoints)) = (job.running_since, &job.checkpoints) else { return false };
-    checkpoints.last_completed.is_some_and(|checkpoint| checkpoint.triggered_at >= since)
-}
-
-/// What restarts the job rests after what restarted it; and no change follows at once on one in the same
-/// direction that failed, or it would be tried again for ever.
-fn rested(
-    now: Timestamp,
-    memory: &Memory,
-    direction: Direction,
-    cooldown: Duration,
-    restarts: bool,
-) -> Result<(), Hold> {
-    // Filling an empty pool starts a job and restarts none, and so does what touches only idle
-    // TaskManagers: nothing has to cool down after it.
-    let restarted = |change: &Change| {
-        change.registered_before > TaskManagers(0)
-            && (change.strategy.disturbs_always() || change.has_triggered_a_restart())
-    };
-    let counts = |last: &&Ended| match last.outcome {
-        Outcome::Failed(_) if !restarts || !restarted(&last.change) => {
-            last.change.registered_before > TaskManagers(0) && last.change.direction == direction
-        }
-        Outcome::Failed(_) => true,
-        Outcome::Done | Outcome::Limited { .. } => restarts && restarted(&last.change),
-    };
-    match memory.last.as_ref().filter(counts).map(|last| last.at + cooldown) {
-        Some(until) if now < until => Err(Hold::CoolingDown { until }),
-        _ => Ok(()),
-    }
-}
-
-fn within_budget(now: Timestamp, memory: &Memory, policy: &Policy) -> Result<(), Hold> {
-    let budget = usize::try_from(policy.restarts_per_hour()).unwrap_or(usize::MAX);
-    if memory.restarts.len() < budget {
-        return Ok(());
-    }
-    let oldest = memory.restarts.iter().min().copied().unwrap_or(now);
-    Err(Hold::RestartBudgetSpent { until: oldest + HOUR })
 }
 
 fn in_step_or_not(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool, memory: &Memory, free: Width) -> Hold {
@@ -449,22 +279,5 @@ fn restart_triggered(change: &Change, flink: &Flink, pool: &Pool) -> bool {
         }
         Direction::Up => flink.registered() != change.registered_before,
         Direction::Down => pool.replicas < change.from.task_managers,
-    }
-}
-
-impl Job {
-    /// The job runs, whole, on all of these slots or as wide as it can ever be: what reactive mode
-    /// makes of the slots it has.
-    #[must_use]
-    pub fn runs_on(&self, slots: Slots) -> bool {
-        self.state == JobState::Running
-            && self.all_subtasks_run
-            && self.parallelism == Parallelism(slots.0).min(self.max_parallelism)
-    }
-
-    /// The job runs, whole, at this parallelism or as wide as it can ever be.
-    #[must_use]
-    pub fn runs_at(&self, parallelism: Parallelism) -> bool {
-        self.runs_on(Slots(parallelism.0))
     }
 }

@@ -13,17 +13,20 @@
 mod change;
 mod decide;
 mod decision;
+mod guards;
 mod history;
 pub mod invariants;
 mod memory;
 mod observation;
+mod outcome;
 mod policy;
+mod setup;
 mod step;
 mod turn;
 mod units;
 mod width;
 
-pub use change::{Asked, Change, Cost, Direction, Ended, Failure, Outcome, Requirements, Savepoint, Strategy};
+pub use change::{Asked, Change, Direction, Idle, Requirements, Savepoint, Strategy};
 pub use decide::{decide, unknown, wanted};
 pub use decision::{Decision, Hold, Source};
 pub use history::History;
@@ -32,6 +35,7 @@ pub use observation::{
     Bounds, Checkpoint, Checkpoints, Choice, Flink, FlinkVersion, Job, JobState, Member, Observation, Operation, Pool,
     Reading, Registered, Rescale, Scheduler, Stream, StreamName, StreamShape, Vertex,
 };
+pub use outcome::{Cost, Ended, Failure, Outcome};
 pub use policy::{Combine, Policy, PolicyError, PolicyOptions, Ratio};
 pub use step::{Step, Waiting, next_step};
 pub use turn::{Turn, turn};

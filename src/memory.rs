@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Cost, Direction, Ended, Failure, Outcome},
+    change::{Change, Direction},
     decide::wanted_by_streams,
     history::History,
     observation::{Job, Observation},
+    outcome::{Cost, Ended, Failure, Outcome},
     policy::Policy,
     units::{Parallelism, TaskManagers},
 };

@@ -1,8 +1,8 @@
 //! How a change is carried out: one step at a time, each derived anew from what is observed.
 //!
 //! A step is at most one call. Which one comes next is told by the strategy ([`reactive`],
-//! [`adaptive`], [`readers`]); what both share is here: the readings that must be there, savepoints and
-//! checkpoints, and the proof. Either way a change has ended only when the job runs on what it was
+//! [`adaptive`], [`readers`]); what they share is here: the readings that must be there, savepoints and
+//! checkpoints, and the proof. Whatever the strategy, a change has ended only when the job runs on what it was
 //! given and, if it was restarted, has completed a checkpoint there.
 
 mod adaptive;
@@ -15,9 +15,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    change::{Change, Direction, Failure, Outcome, Strategy},
-    decide::{unknown, wanted_by_streams},
+    change::{Change, Direction, Strategy},
+    decide::wanted_by_streams,
     observation::{Bounds, Flink, Job, JobState, Member, Observation, Operation, Pool},
+    outcome::{Failure, Outcome},
     policy::Policy,
     units::{Parallelism, TaskManagers},
 };
@@ -191,13 +192,13 @@ impl View<'_> {
     }
 
     /// Waiting for a checkpoint took its time: what was known when the change began may not be any
-    /// more, and nothing is stopped on a guess.
-    fn may_still_narrow(&self) -> Result<(), Step> {
+    /// more, and nothing is stopped on a guess. What to wait for, if anything.
+    fn not_to_be_narrowed_now(&self) -> Option<Step> {
         let other_autoscaler = self.pool.other_autoscaler.is_some();
         if wanted_by_streams(self.now, self.seen, self.policy).is_err() || other_autoscaler {
-            return Err(Step::Wait(Waiting::Readings));
+            return Some(Step::Wait(Waiting::Readings));
         }
-        if self.job_runs() { Ok(()) } else { Err(Step::Wait(Waiting::Job)) }
+        (!self.job_runs()).then_some(Step::Wait(Waiting::Job))
     }
 
     /// A checkpoint before the job is narrowed, and the savepoint before that if one is wanted: taken
@@ -214,11 +215,6 @@ impl View<'_> {
         }
         let since = self.change.savepoint.as_ref().map_or(since, |savepoint| savepoint.at.max(since));
         self.checkpoint_since(since, Some(CHECKPOINT_FRESH), need)
-    }
-
-    /// Everything that the decision was based on can still be read.
-    fn all_is_known(&self) -> bool {
-        unknown(self.now, self.seen, self.policy).is_none()
     }
 
     /// What is still to do for the savepoint before the change; `None` if nothing is.

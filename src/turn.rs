@@ -4,11 +4,12 @@
 use jiff::Timestamp;
 
 use crate::{
-    change::{Asked, Ended, Failure, Outcome, Requirements, Savepoint, Strategy},
+    change::{Asked, Requirements, Savepoint, Strategy},
     decide::decide,
     decision::{Decision, Hold},
     memory::Memory,
     observation::Observation,
+    outcome::{Ended, Failure, Outcome},
     policy::Policy,
     step::{Step, next_step},
 };

@@ -14,9 +14,10 @@ use jiff::Timestamp;
 
 use super::{CHECKPOINT_FRESH, Need, Step, View, Waiting};
 use crate::{
-    change::{Direction, Failure, Outcome},
+    change::Direction,
     decide::wanted_by_streams,
     observation::Choice,
+    outcome::{Failure, Outcome},
     units::{Parallelism, TaskManagers},
     width::Wanted,
 };
@@ -59,24 +60,22 @@ impl View<'_> {
         if upper_bound != reach {
             return self.request(reach, Need::BestEffort);
         }
-        let running = match self.released()? {
-            Ok(running) => running,
-            Err(step) => return Ok(step),
+        let Some(running) = self.change.running else {
+            return self.await_the_width();
         };
         if self.pool.replicas != to.task_managers {
             // Spares that were used up: refilled only now, so that starting them does not slow the
             // job's own start.
             return self.more_task_managers(running);
         }
-        if self.change.requirements.is_some()
-            && let Some(step) = self.proof(running)?
-        {
+        if let Some(step) = self.proof_if_restarted(running)? {
             return Ok(step);
         }
         let all = reach >= to.parallelism;
         Ok(Step::End(if all { Outcome::Done } else { Outcome::Limited { task_managers: self.flink.registered() } }))
     }
 
+    /// As wide as the job can be on the TaskManagers that are there to stay.
     fn slots(&self) -> Parallelism {
         Parallelism(self.flink.lasting_slots(self.pool).0)
     }
@@ -120,13 +119,10 @@ impl View<'_> {
         if upper_bound != to.parallelism {
             return self.request(to.parallelism, Need::Must);
         }
-        let running = match self.released()? {
-            Ok(running) => running,
-            Err(step) => return Ok(step),
+        let Some(running) = self.change.running else {
+            return self.await_the_width();
         };
-        if self.change.requirements.is_some()
-            && let Some(step) = self.proof(running)?
-        {
+        if let Some(step) = self.proof_if_restarted(running)? {
             return Ok(step);
         }
         self.stop_the_idle(running)
@@ -158,7 +154,7 @@ impl View<'_> {
             return Ok(step);
         }
         if need == Need::Must
-            && let Err(wait) = self.may_still_narrow()
+            && let Some(wait) = self.not_to_be_narrowed_now()
         {
             return Ok(wait);
         }
@@ -180,13 +176,10 @@ impl View<'_> {
         }
     }
 
-    /// Since when the job runs at its new width, or what is to be done until it does.
-    fn released(&self) -> Result<Result<Timestamp, Step>, Failure> {
-        if let Some(running) = self.change.running {
-            return Ok(Ok(running));
-        }
+    /// What is to be done until the job runs at its new width.
+    fn await_the_width(&self) -> Result<Step, Failure> {
         let Some(requirements) = self.change.requirements else {
-            return self.wait_for(Waiting::Job).map(Err);
+            return self.wait_for(Waiting::Job);
         };
         let restarted = self.job.parallelism == self.change.reached();
         if self.flink.version.rescales_on_checkpoints()
@@ -194,10 +187,15 @@ impl View<'_> {
             && self.job_runs()
             && let Some(step) = self.checkpoint_since(requirements.at, Some(CHECKPOINT_FRESH), Need::BestEffort)?
         {
-            return Ok(Err(step));
+            return Ok(step);
         }
         let deadline = requirements.at + self.policy.slots_deadline();
-        if self.now > deadline { Err(Failure::NotRunning) } else { Ok(Err(Step::Wait(Waiting::Job))) }
+        if self.now > deadline { Err(Failure::NotRunning) } else { Ok(Step::Wait(Waiting::Job)) }
+    }
+
+    /// A change that asked for no other width has restarted nothing, and has nothing to prove.
+    fn proof_if_restarted(&self, running: Timestamp) -> Result<Option<Step>, Failure> {
+        if self.change.requirements.is_some() { self.proof(running) } else { Ok(None) }
     }
 
     /// The job runs narrower and has proven it: stop the TaskManagers that are left without work.
@@ -212,8 +210,8 @@ impl View<'_> {
         if self.now > running + self.policy.slots_deadline() {
             return Err(Failure::IdleNotStopped);
         }
-        if !self.all_is_known() || self.pool.other_autoscaler.is_some() {
-            return Ok(Step::Wait(Waiting::Readings));
+        if let Some(wait) = self.not_to_be_narrowed_now() {
+            return Ok(wait);
         }
         let (Some(idle), Some(members)) = (&self.change.idle, &self.pool.members) else {
             return Ok(Step::Wait(Waiting::Idle));
@@ -275,11 +273,7 @@ impl View<'_> {
 
     /// Waits, but not for ever.
     fn wait_for(&self, what: Waiting) -> Result<Step, Failure> {
-        if self.is_overdue(2) { Err(Failure::NotRunning) } else { Ok(Step::Wait(what)) }
-    }
-
-    /// The target has stood for longer than `times` the deadline for slots.
-    fn is_overdue(&self, times: u32) -> bool {
-        self.now > self.change.target_since + self.policy.slots_deadline() * times
+        let overdue = self.now > self.change.target_since + self.policy.slots_deadline() * 2;
+        if overdue { Err(Failure::NotRunning) } else { Ok(Step::Wait(what)) }
     }
 }

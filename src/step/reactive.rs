@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use super::{Need, Step, View, Waiting};
 use crate::{
-    change::{Direction, Failure, Outcome},
+    change::Direction,
+    outcome::{Failure, Outcome},
     units::TaskManagers,
 };
 
@@ -44,7 +45,7 @@ impl View<'_> {
         if let Some(step) = self.backups(self.change.started, Need::Must)? {
             return Ok(step);
         }
-        if let Err(wait) = self.may_still_narrow() {
+        if let Some(wait) = self.not_to_be_narrowed_now() {
             return Ok(wait);
         }
         Ok(Step::SetReplicas { replicas: self.change.to.task_managers, stop: self.newest() })

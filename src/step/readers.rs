@@ -2,7 +2,10 @@
 //! themselves. Their owner is asked for another number, and that is all.
 
 use super::{Step, View, Waiting};
-use crate::change::{Direction, Failure, Outcome};
+use crate::{
+    change::Direction,
+    outcome::{Failure, Outcome},
+};
 
 impl View<'_> {
     pub(super) fn readers(&self) -> Result<Step, Failure> {
