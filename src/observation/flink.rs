@@ -162,9 +162,8 @@ impl Job {
     /// vertices' upper bounds. `None` if they are not all known.
     #[must_use]
     pub fn upper_bound(&self) -> Option<Parallelism> {
-        let any_data_parallel = self.vertices.iter().any(Vertex::is_data_parallel);
-        let counted = self.vertices.iter().filter(|vertex| vertex.is_data_parallel() || !any_data_parallel);
-        let bounds: Option<Vec<_>> = counted.map(|vertex| Some(vertex.bounds?.upper)).collect();
+        let bounds: Option<Vec<_>> =
+            Vertex::that_count(&self.vertices).map(|vertex| Some(vertex.bounds?.upper)).collect();
         bounds?.into_iter().max()
     }
 
@@ -198,6 +197,12 @@ pub struct Vertex {
 }
 
 impl Vertex {
+    /// Those that make the width of a job: the data-parallel ones, or all if none is.
+    pub fn that_count(vertices: &[Self]) -> impl Iterator<Item = &Self> {
+        let any_data_parallel = vertices.iter().any(Self::is_data_parallel);
+        vertices.iter().filter(move |vertex| vertex.is_data_parallel() || !any_data_parallel)
+    }
+
     /// Can run as more than one subtask.
     #[must_use]
     pub fn is_data_parallel(&self) -> bool {

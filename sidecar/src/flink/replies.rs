@@ -1,16 +1,18 @@
 //! Flink's replies, of each only what is needed, and what they mean in the core's words.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    time::Duration,
-};
+mod checkpoints;
+mod widths;
+
+use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
-use sluice_core::{
-    Bounds, Checkpoint, Checkpoints, FlinkVersion, Job, JobState, Operation, Parallelism, Registered, Rescale, Slots,
-};
+use serde::{Deserialize, de::IgnoredAny};
+use sluice_core::{FlinkVersion, Job, JobState, Parallelism, Registered, Slots};
 
+pub(super) use self::{
+    checkpoints::{CheckpointStatistics, Trigger, TriggerSavepoint, Triggered},
+    widths::{Requirements, Rescales, TaskManagersOfVertex},
+};
 use super::{failure_cause, freshness::Run};
 
 /// The max parallelism of a job that does not tell it: nothing that is known bounds it.
@@ -180,11 +182,6 @@ impl Vertex {
         }
     }
 
-    /// Can run as more than one subtask.
-    fn is_data_parallel(&self) -> bool {
-        self.max_parallelism != 1
-    }
-
     /// A subtask that has read its bounded input to the end counts: it has nothing left to do.
     fn is_at_work(&self) -> bool {
         self.tasks.running.saturating_add(self.tasks.finished) == self.parallelism
@@ -194,12 +191,12 @@ impl Vertex {
 impl Details {
     /// The job, without its checkpoints and pending records.
     pub(super) fn job(&self, overview: &Overview) -> Job {
-        let any_data_parallel = self.vertices.iter().any(Vertex::is_data_parallel);
-        let counted = || self.vertices.iter().filter(move |vertex| vertex.is_data_parallel() || !any_data_parallel);
-        let widest = counted().map(|vertex| count(vertex.parallelism)).max().unwrap_or(0);
-        let bounds = counted().map(|vertex| count(vertex.max_parallelism)).filter(|bound| *bound > 0);
+        let vertices: Vec<_> = self.vertices.iter().map(Vertex::in_the_core).collect();
+        let counted = || sluice_core::Vertex::that_count(&vertices);
+        let widest = counted().map(|vertex| vertex.parallelism).max().unwrap_or_default();
+        let bound = counted().map(|vertex| vertex.max_parallelism).filter(|bound| *bound != UNBOUNDED).max();
         let running_since = moment(self.timestamps.running);
-        let subtasks: u64 = self.vertices.iter().map(|vertex| u64::from(count(vertex.parallelism))).sum();
+        let subtasks: u64 = vertices.iter().map(|vertex| u64::from(vertex.parallelism.0)).sum();
         // The overview is of now, the details may be some seconds old: a restart in between shows
         // in the numbers that differ.
         let agree = subtasks == overview.tasks.total;
@@ -212,14 +209,14 @@ impl Details {
             stopped: moment(self.timestamps.cancelling),
             whole_since: moment(overview.last_modification).filter(|_| at_work),
             // Before slots are found the vertices show what they would like to have, or nothing.
-            parallelism: Parallelism(if running_since.is_some() { widest } else { 0 }),
-            max_parallelism: bounds.max().map_or(UNBOUNDED, Parallelism),
+            parallelism: if running_since.is_some() { widest } else { Parallelism(0) },
+            max_parallelism: bound.unwrap_or(UNBOUNDED),
             all_subtasks_run: overview.state == JobState::Running
                 && agree
                 && at_work
                 && !self.vertices.is_empty()
                 && self.vertices.iter().all(Vertex::is_at_work),
-            vertices: self.vertices.iter().map(Vertex::in_the_core).collect(),
+            vertices,
             slot_sharing_groups: self.slot_sharing_groups(),
             busy: None,
             rescale: None,
@@ -257,160 +254,6 @@ impl Details {
     }
 }
 
-/// `GET /jobs/:id/checkpoints`.
-#[derive(Debug, Deserialize)]
-pub(super) struct CheckpointStatistics {
-    counts: CheckpointCounts,
-    latest: LatestCheckpoints,
-    #[serde(default)]
-    history: Vec<CompletedCheckpoint>,
-}
-
-#[derive(Debug, Deserialize)]
-struct CheckpointCounts {
-    restored: u64,
-    total: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct LatestCheckpoints {
-    completed: Option<CompletedCheckpoint>,
-    restored: Option<RestoredCheckpoint>,
-}
-
-#[derive(Debug, Deserialize)]
-struct CompletedCheckpoint {
-    id: u64,
-    #[serde(default)]
-    is_savepoint: bool,
-    trigger_timestamp: i64,
-}
-
-#[derive(Debug, Deserialize)]
-struct RestoredCheckpoint {
-    id: u64,
-    restore_timestamp: i64,
-}
-
-impl CompletedCheckpoint {
-    fn in_the_core(&self) -> Option<Checkpoint> {
-        Some(Checkpoint { id: self.id, triggered_at: moment(self.trigger_timestamp)? })
-    }
-}
-
-impl CheckpointStatistics {
-    /// While the job waits for slots Flink shows empty statistics, whatever they were before, and
-    /// goes on to show them for as long as it caches answers. So empty ones count only of a job
-    /// that has been running for longer.
-    pub(super) fn checkpoints(&self, has_settled: bool) -> Option<Checkpoints> {
-        if self.counts.total == 0 && self.latest.completed.is_none() && !has_settled {
-            return None;
-        }
-        let latest = self.latest.completed.as_ref().filter(|latest| !latest.is_savepoint);
-        let restored = self.latest.restored.as_ref();
-        let restored_from = restored.and_then(|restored| self.history.iter().find(|known| known.id == restored.id));
-        Some(Checkpoints {
-            last_completed: latest.and_then(CompletedCheckpoint::in_the_core),
-            restored: self.counts.restored,
-            restored_from: restored_from.and_then(CompletedCheckpoint::in_the_core),
-        })
-    }
-
-    /// When the job last went back to a checkpoint.
-    pub(super) fn restored_at(&self) -> Option<Timestamp> {
-        self.latest.restored.as_ref().and_then(|restored| moment(restored.restore_timestamp))
-    }
-}
-
-/// `GET /jobs/:id/resource-requirements`, and the body of `PUT`: by vertex.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(transparent)]
-pub(super) struct Requirements(BTreeMap<String, Requirement>);
-
-#[derive(Debug, Deserialize, Serialize)]
-struct Requirement {
-    parallelism: Range,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Range {
-    lower_bound: u32,
-    upper_bound: u32,
-}
-
-impl From<&BTreeMap<String, Bounds>> for Requirements {
-    fn from(bounds: &BTreeMap<String, Bounds>) -> Self {
-        let requirement = |bounds: &Bounds| Requirement {
-            parallelism: Range { lower_bound: bounds.lower.0, upper_bound: bounds.upper.0 },
-        };
-        Self(bounds.iter().map(|(vertex, bounds)| (vertex.clone(), requirement(bounds))).collect())
-    }
-}
-
-impl Requirements {
-    /// Tells each vertex its bounds.
-    pub(super) fn tell(&self, vertices: &mut [sluice_core::Vertex]) {
-        for vertex in vertices {
-            vertex.bounds = self.0.get(&vertex.id).map(|requirement| Bounds {
-                lower: Parallelism(requirement.parallelism.lower_bound),
-                upper: Parallelism(requirement.parallelism.upper_bound),
-            });
-        }
-    }
-}
-
-/// `GET /jobs/:id/vertices/:id/taskmanagers`, which Flink caches as it does the job's details.
-#[derive(Debug, Deserialize)]
-pub(super) struct TaskManagersOfVertex {
-    taskmanagers: Vec<TaskManagerOfVertex>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct TaskManagerOfVertex {
-    taskmanager_id: String,
-    status_counts: HashMap<String, u32>,
-}
-
-impl TaskManagersOfVertex {
-    /// The TaskManagers that run a subtask of a vertex of this parallelism; `None` if the answer shows
-    /// another parallelism, or subtasks that have no place yet.
-    pub(super) fn busy(self, parallelism: Parallelism) -> Option<Vec<String>> {
-        const PLACED: [&str; 5] = ["RUNNING", "INITIALIZING", "DEPLOYING", "CANCELING", "FINISHED"];
-        let counts = || self.taskmanagers.iter().flat_map(|at| &at.status_counts);
-        let all: u32 = counts().map(|(_, n)| *n).sum();
-        let placed: u32 = counts().filter(|(status, _)| PLACED.contains(&status.as_str())).map(|(_, n)| *n).sum();
-        (all == parallelism.0 && placed == all)
-            .then(|| self.taskmanagers.into_iter().map(|at| at.taskmanager_id).collect())
-    }
-}
-
-/// `GET /jobs/:id/rescales/overview`, from 2.3 on.
-#[derive(Debug, Deserialize)]
-pub(super) struct Rescales {
-    latest: LatestRescales,
-}
-
-#[derive(Debug, Deserialize)]
-struct LatestRescales {
-    completed: Option<CompletedRescale>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CompletedRescale {
-    start_timestamp_in_millis: i64,
-    end_timestamp_in_millis: i64,
-}
-
-impl Rescales {
-    pub(super) fn last(&self) -> Option<Rescale> {
-        let last = self.latest.completed.as_ref()?;
-        Some(Rescale { started: moment(last.start_timestamp_in_millis)?, ended: moment(last.end_timestamp_in_millis)? })
-    }
-}
-
 /// `GET /taskmanagers`.
 #[derive(Debug, Deserialize)]
 pub(super) struct TaskManagers {
@@ -428,69 +271,6 @@ impl TaskManagers {
     pub(super) fn registered(self) -> Vec<Registered> {
         let registered = |t: TaskManager| Registered { id: t.id, slots: Slots(count(t.slots_number)) };
         self.taskmanagers.into_iter().map(registered).collect()
-    }
-}
-
-/// Body of `POST /jobs/:id/checkpoints`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Trigger<'a> {
-    pub trigger_id: &'a str,
-}
-
-/// Body of `POST /jobs/:id/savepoints`.
-#[derive(Debug, Serialize)]
-pub(super) struct TriggerSavepoint<'a> {
-    #[serde(rename = "triggerId")]
-    pub trigger_id: &'a str,
-    #[serde(rename = "cancel-job")]
-    pub cancel_job: bool,
-    /// Flink's own `state.savepoints.dir` if not given.
-    #[serde(rename = "target-directory", skip_serializing_if = "Option::is_none")]
-    pub target_directory: Option<&'a str>,
-}
-
-/// `GET /jobs/:id/checkpoints/:triggerid` and `GET /jobs/:id/savepoints/:triggerid`.
-#[derive(Debug, Deserialize)]
-pub(super) struct Triggered {
-    status: TriggeredStatus,
-    operation: Option<TriggeredOperation>,
-}
-
-#[derive(Debug, Deserialize)]
-struct TriggeredStatus {
-    id: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TriggeredOperation {
-    checkpoint_id: Option<u64>,
-    location: Option<String>,
-    #[serde(alias = "failure-cause")]
-    failure_cause: Option<FailureCause>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct FailureCause {
-    class: Option<String>,
-    stack_trace: Option<String>,
-}
-
-impl Triggered {
-    /// How it stands. `COMPLETED` says only that Flink is done with it: a failure arrives so too.
-    pub(super) fn operation(self) -> Option<Operation> {
-        if self.status.id == "IN_PROGRESS" {
-            return Some(Operation::InProgress);
-        }
-        let operation = self.operation?;
-        if let Some(failure) = operation.failure_cause {
-            let text = failure.stack_trace.or(failure.class).unwrap_or_default();
-            return Some(Operation::Failed { cause: failure_cause::summary(&text) });
-        }
-        let stored = operation.location.map(|location| Operation::Stored { location });
-        stored.or_else(|| operation.checkpoint_id.map(|checkpoint| Operation::Completed { checkpoint }))
     }
 }
 
