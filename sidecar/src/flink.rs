@@ -23,6 +23,7 @@ use std::{
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use sluice_core::{Bounds, Flink, FlinkVersion, Job, Operation, Parallelism, Rescale, Scheduler, Vertex};
 use tokio::time::Instant;
 
@@ -37,7 +38,7 @@ use self::{exchange::Rest, freshness::Freshness, pending::Pending, replies::Over
 pub struct FlinkOptions {
     /// The JobManager's REST address, `http://host:port`, with a path if a proxy stands before it.
     pub url: String,
-    /// The longest that one request may take. A look waits for up to three in a row.
+    /// The longest that one request may take. A look waits for several in a row.
     pub timeout: Duration,
 }
 
@@ -126,21 +127,24 @@ impl Client {
     async fn widths(&self, flink: &mut Flink) -> Result<(), FlinkError> {
         let slots = flink.slots().0;
         for job in &mut flink.jobs {
-            // A job that is just being set up has none to show.
-            match self.rest.find::<replies::Requirements>(&["jobs", &job.id, "resource-requirements"]).await {
-                Ok(Some(requirements)) => requirements.tell(&mut job.vertices),
-                Ok(None) | Err(FlinkError::Status { status: 500, .. }) => {}
-                Err(error) => return Err(error),
+            let (requirements, busy) = tokio::try_join!(
+                self.find_of_job::<replies::Requirements>(&job.id, "resource-requirements"),
+                self.busy(job, slots)
+            )?;
+            if let Some(requirements) = requirements {
+                requirements.tell(&mut job.vertices);
             }
-            if job.all_subtasks_run && job.parallelism.0 < slots {
-                job.busy = self.busy(job).await?;
-            }
+            job.busy = busy;
         }
         Ok(())
     }
 
-    /// The TaskManagers that run a subtask; `None` unless every answer agrees with the details.
-    async fn busy(&self, job: &Job) -> Result<Option<Vec<String>>, FlinkError> {
+    /// The TaskManagers that run a subtask; `None` unless every answer agrees with the details, and
+    /// where none of so many slots can be idle.
+    async fn busy(&self, job: &Job, slots: u32) -> Result<Option<Vec<String>>, FlinkError> {
+        if !job.all_subtasks_run || job.parallelism.0 >= slots {
+            return Ok(None);
+        }
         let of_vertex = async |vertex: &Vertex| {
             let path = ["jobs", &job.id, "vertices", &vertex.id, "taskmanagers"];
             let placed = self.rest.find::<replies::TaskManagersOfVertex>(&path).await?;
@@ -182,8 +186,10 @@ impl Client {
     /// One job in full; `None` if it went away between two requests.
     async fn job(&self, overview: &Overview, cached_for: Duration) -> Result<Option<Job>, FlinkError> {
         let path = ["jobs", &overview.jid];
-        let (details, statistics) =
-            tokio::try_join!(self.rest.find::<replies::Details>(&path), self.checkpoint_statistics(&overview.jid))?;
+        let (details, statistics) = tokio::try_join!(
+            self.rest.find::<replies::Details>(&path),
+            self.find_of_job::<replies::CheckpointStatistics>(&overview.jid, "checkpoints")
+        )?;
         let Some(details) = details else { return Ok(None) };
         let now = Instant::now();
         let mut job = details.job(overview);
@@ -210,10 +216,10 @@ impl Client {
         Ok(Some(job))
     }
 
-    /// A job that is starting or takes no checkpoints answers with an error, and that is no reason
-    /// to know nothing else.
-    async fn checkpoint_statistics(&self, job: &str) -> Result<Option<replies::CheckpointStatistics>, FlinkError> {
-        match self.rest.find(&["jobs", job, "checkpoints"]).await {
+    /// What a job that is starting, or that takes no checkpoints, answers with an error: no reason to know
+    /// nothing else.
+    async fn find_of_job<T: DeserializeOwned>(&self, job: &str, what: &str) -> Result<Option<T>, FlinkError> {
+        match self.rest.find(&["jobs", job, what]).await {
             Err(FlinkError::Status { status: 500, .. }) => Ok(None),
             outcome => outcome,
         }
