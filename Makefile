@@ -4,11 +4,15 @@
 #   make test    all tests, with the real Pravega and Flink of the lab
 #   make test-flink-matrix   changes of width on every version of Flink from 1.17 on
 #   make test-auto-scale     a stream that Pravega splits and merges by itself, in its own time
+#   make test-observability  metrics, rules and dashboards with the real Prometheus, part of `make test`
+#   make test-docs           the commands of the docs, part of `make test`
 #   make check   formatting, lints, purity of the core, generated docs
 #   make bench   the figures of README.md, measured again
 #   make bench-rescale       the tables of docs/rescaling.md, measured again (hours; goes on where it stopped)
 #   make bench-clients       the generator's writer and reader against the Java client
-#   make docs    regenerate docs/cli.md, docs/metrics.md and the pictures of the shapes
+#   make docs    regenerate docs/cli.md, docs/metrics.md, the operator's rules and the pictures of the shapes
+#   make dashboards          regenerate deploy/grafana/dashboards from their source
+#   make pictures            draw docs/img again from a real run (some ten minutes)
 #   make fetch   fill the caches: jars and Flink distributions, from package registries
 
 FLINK        ?= 1.20.5
@@ -18,9 +22,10 @@ MVN          ?= mvn -B -ntp
 JOB          := jobmanager/job
 JOB_SOURCES  := $(JOB)/pom.xml $(shell find $(JOB)/src -type f 2>/dev/null)
 LAB          := target/debug/lab
+GRAFANA      := out/grafana-sdk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-lab test-flink-matrix test-auto-scale check bench bench-rescale bench-clients docs shapes fetch bins jobs clean
+.PHONY: help demo test test-unit test-lab test-observability test-docs dashboards check-dashboards pictures test-flink-matrix test-auto-scale check bench bench-rescale bench-clients docs shapes fetch bins jobs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -42,7 +47,7 @@ fetch: bins
 demo: bins $(JOB)/target/flink-$(FLINK)/busy-reader.jar
 	$(LAB) demo --flink $(FLINK) $(DEMO)
 
-test: check test-unit test-lab
+test: check test-unit test-lab test-observability test-docs
 
 test-unit:
 	$(CARGO) test --workspace
@@ -52,6 +57,13 @@ test-lab: bins jobs
 	$(LAB) fetch $(FLINK_MATRIX:%=--flink %)
 	$(CARGO) test --workspace --test pravega --test flink -- --ignored --test-threads=1
 	$(CARGO) test --workspace --test lab --test load --test readers -- --ignored
+
+test-observability: bins $(JOB)/target/flink-$(FLINK)/busy-reader.jar check-dashboards
+	$(CARGO) test -p sluice-e2e --test observability -- --ignored
+
+# Blocks of the docs that are marked `sh test` need nothing but the programs.
+test-docs: bins
+	$(CARGO) test -p sluice-e2e --test docs
 
 # The versions are named in the test; those that are not in the cache are fetched. One jar serves all of
 # them, `jobs` builds those that would tell if it did not.
@@ -88,6 +100,23 @@ bench-clients:
 
 docs: shapes
 	SLUICE_UPDATE_DOCS=1 $(CARGO) test -p sluice --test docs
+	SLUICE_UPDATE_DOCS=1 $(CARGO) test -p sluice-e2e --test observability -- --ignored what_is_shipped
+
+# Grafana's own SDK, which knows the schema of a dashboard.
+$(GRAFANA)/bin/mypy: deploy/grafana/source/requirements.txt
+	python3 -m venv $(GRAFANA)
+	$(GRAFANA)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+dashboards: $(GRAFANA)/bin/mypy
+	$(GRAFANA)/bin/python deploy/grafana/source/dashboards.py deploy/grafana/dashboards
+
+check-dashboards: $(GRAFANA)/bin/mypy
+	cd deploy/grafana/source && $(CURDIR)/$< --strict --cache-dir $(CURDIR)/$(GRAFANA)/mypy-cache dashboards.py parts.py
+	$(GRAFANA)/bin/python deploy/grafana/source/dashboards.py --check deploy/grafana/dashboards
+
+pictures: bins $(JOB)/target/flink-$(FLINK)/busy-reader.jar
+	$(CARGO) run -p sluice-e2e --example pictures
 
 # The pictures of data-generator/README.md, drawn by the code that paces the writers.
 shapes: bins

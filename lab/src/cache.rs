@@ -6,6 +6,7 @@
 
 mod flink;
 mod pravega;
+mod prometheus;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -16,6 +17,7 @@ use tempfile::TempDir;
 use thiserror::Error;
 
 pub use flink::FlinkVersion;
+pub use prometheus::PrometheusTools;
 
 use crate::process::{Launch, Process, ProcessError};
 use crate::progress::{Progress, Task};

@@ -103,11 +103,20 @@ impl Pravega {
         self.processes.zookeeper_address()
     }
 
-    /// The REST addresses of the controllers. With metrics on, Prometheus reads `/prometheus` there.
+    /// The REST addresses of the controllers.
     #[must_use]
     pub fn rest_urls(&self) -> Vec<String> {
         let ports = self.processes.controllers.iter();
         ports.map(|controller| format!("http://127.0.0.1:{}", controller.rest)).collect()
+    }
+
+    /// `host:port` where Prometheus reads `/prometheus`, the controllers first, the segment store last;
+    /// with [`PravegaBuilder::metrics`] only.
+    #[must_use]
+    pub fn metrics_addresses(&self) -> Vec<String> {
+        let controllers = self.processes.controllers.iter().map(|controller| controller.rest);
+        let ports = controllers.chain([self.processes.segment_store_rest]).filter(|_| self.processes.metrics);
+        ports.map(|port| format!("127.0.0.1:{port}")).collect()
     }
 
     /// A client that creates and scales streams and tries every controller.

@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod generator;
 pub mod ledger;
+pub mod prometheus;
 pub mod proxy;
 pub mod trace;
 
@@ -15,6 +16,7 @@ use anyhow::{Context as _, Result};
 pub use agent::{Agent, AgentApi, AgentPlan, Look};
 pub use generator::{Generator, Load, Written};
 pub use ledger::{Ledger, Proof};
+pub use prometheus::{Prometheus, Target};
 pub use proxy::Proxy;
 pub use trace::{Silence, Timeline, Trace};
 

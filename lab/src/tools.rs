@@ -35,6 +35,9 @@ pub enum MissingTool {
     /// Python without pip.
     #[error("python3 has no pip module: it fetches Flink; install it with: apt install python3-pip")]
     Pip,
+    /// No Prometheus, and no apt to fetch it with.
+    #[error("prometheus and promtool are missing: put them on the path (on Debian: apt install prometheus)")]
+    Prometheus,
 }
 
 /// A Java to run things with.
@@ -74,6 +77,11 @@ pub fn python() -> Result<PathBuf, MissingTool> {
     let python = find_program("python3").ok_or(MissingTool::Python)?;
     let pip = Command::new(&python).args(["-m", "pip", "--version"]).output();
     if pip.is_ok_and(|answer| answer.status.success()) { Ok(python) } else { Err(MissingTool::Pip) }
+}
+
+/// Finds apt, which fetches Prometheus where it is not installed.
+pub fn apt() -> Result<PathBuf, MissingTool> {
+    find_program("apt-get").ok_or(MissingTool::Prometheus)
 }
 
 /// The first file of that name in the folders of `PATH`.
@@ -139,6 +147,7 @@ mod tests {
             MissingTool::Maven,
             MissingTool::Python,
             MissingTool::Pip,
+            MissingTool::Prometheus,
         ] {
             let message = missing.to_string();
             assert!(!message.contains('\n') && message.contains("apt install "), "{message}");

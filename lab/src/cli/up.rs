@@ -11,6 +11,8 @@ use crate::{AutoScale, Pravega, RunDir, Scaling, pravega};
 
 /// How often a lab in the foreground looks whether all its processes still run.
 const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
+/// For the metrics of a JobManager and its TaskManagers.
+const METRICS_PORTS: usize = 9;
 
 /// Starts what was asked for, prints where it is, and stops it at the first signal.
 pub(super) async fn up(args: UpArgs) -> anyhow::Result<()> {
@@ -74,7 +76,7 @@ impl Lab {
         }
         let pravega = builder.start().await?;
         let flink = match &args.flink.flink {
-            Some(version) => Some(start_flink(run, version, &args.flink, &pravega).await?),
+            Some(version) => Some(start_flink(run, version, args, &pravega).await?),
             None => None,
         };
         Ok(Self { flink, pravega })
@@ -122,13 +124,17 @@ impl Lab {
     }
 }
 
-async fn start_flink(run: &RunDir, version: &str, args: &FlinkArgs, pravega: &Pravega) -> anyhow::Result<Flink> {
+async fn start_flink(run: &RunDir, version: &str, up: &UpArgs, pravega: &Pravega) -> anyhow::Result<Flink> {
+    let args = &up.flink;
     let mut builder = Flink::builder(run, version).mode(args.mode.into()).job(job(version, args, pravega).await?);
     if let Some(port) = args.rest_port {
         builder = builder.rest_port(port);
     }
     if args.stock_flink_timeouts {
         builder = builder.stock_timeouts();
+    }
+    if up.metrics {
+        builder = builder.metrics(&(0..METRICS_PORTS).map(|_| run.port()).collect::<Result<Vec<_>, _>>()?);
     }
     for (name, value) in &args.options {
         builder = builder.option(name, value);

@@ -25,7 +25,7 @@ pub(super) struct UpArgs {
     /// if not given. What a crashed lab left running in it is stopped first.
     #[arg(long, value_name = "DIR", env = "SLUICE_LAB_RUN")]
     pub run: Option<PathBuf>,
-    /// Serve Pravega's Prometheus metrics beside the controllers' REST API.
+    /// Serve the metrics of Pravega and of Flink to Prometheus.
     #[arg(long, env = "SLUICE_LAB_METRICS")]
     pub metrics: bool,
     /// With TLS and users: the addresses that are printed say where certificate and passwords are.

@@ -151,6 +151,18 @@ impl FlinkBuilder {
         self
     }
 
+    /// Every process serves its metrics to Prometheus on the first of these ports that it finds free. The
+    /// reporter listens on all addresses: Flink has no option for that.
+    #[must_use]
+    pub fn metrics(self, ports: &[u16]) -> Self {
+        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        self.option(
+            "metrics.reporter.prometheus.factory.class",
+            "org.apache.flink.metrics.prometheus.PrometheusReporterFactory",
+        )
+        .option("metrics.reporter.prometheus.port", ports.join(","))
+    }
+
     /// How long the `JobManager` may take to start; two minutes if not given.
     #[must_use]
     pub fn ready_within(mut self, limit: Duration) -> Self {

@@ -147,7 +147,8 @@ impl PravegaBuilder {
         self
     }
 
-    /// Whether the controllers serve Prometheus metrics beside their REST API; off if not given.
+    /// Whether controllers and segment store serve Prometheus metrics beside their REST APIs
+    /// ([`Pravega::metrics_addresses`]); off if not given.
     #[must_use]
     pub fn metrics(mut self, on: bool) -> Self {
         self.metrics = on;
@@ -194,6 +195,7 @@ impl PravegaBuilder {
             zookeeper: run.port()?,
             bookies,
             segment_store: run.port()?,
+            segment_store_rest: run.port()?,
             controllers,
             data,
             heaps: self.heaps,

@@ -24,6 +24,8 @@ const CACHE_BYTES: u64 = 96 << 20;
 /// How long the controllers wait before they give containers to a segment store that has appeared.
 /// The product's 10 s let several of them arrive; here there is one.
 const REBALANCE_SECONDS: u32 = 1;
+/// How often rates and percentiles in the metrics are brought up to date.
+const METRICS_SECONDS: u32 = 10;
 
 const LOGBACK: &str = r#"<configuration>
   <appender name="out" class="ch.qos.logback.core.ConsoleAppender">
@@ -54,6 +56,8 @@ pub struct Processes {
     pub zookeeper: u16,
     pub bookies: Vec<u16>,
     pub segment_store: u16,
+    /// Where the segment store serves its metrics, if they are on.
+    pub segment_store_rest: u16,
     pub controllers: Vec<ControllerPorts>,
     pub heaps: Heaps,
     pub auto_scale: AutoScale,
@@ -185,7 +189,6 @@ impl Processes {
             .property("pravegaservice.service.published.host.nameOrIp", self.scheme_and_host().1)
             .property("pravegaservice.threadPool.core.size", 20)
             .property("pravegaservice.threadPool.storage.size", 20)
-            .property("pravegaservice.rest.listener.enable", false)
             .property("pravegaservice.admin.gateway.enable", false)
             .property("pravegaservice.dataLog.impl.name", "BOOKKEEPER")
             .property("bookkeeper.zk.connect.uri", self.zookeeper_address())
@@ -200,6 +203,17 @@ impl Processes {
             .property("autoScale.mute.time.seconds", self.auto_scale.mute.as_secs())
             .property("autoScale.cache.cleanUp.interval.seconds", self.auto_scale.clean_up.as_secs())
             .property("autoScale.cache.expiry.seconds", self.auto_scale.cache_expiry.as_secs());
+        java = if self.metrics {
+            java.property("pravegaservice.rest.listener.enable", true)
+                .property("pravegaservice.rest.listener.host.ip", "127.0.0.1")
+                .property("pravegaservice.rest.listener.port", self.segment_store_rest)
+                .property("metrics.statistics.enable", true)
+                .property("metrics.prometheus.enable", true)
+                .property("metrics.output.frequency.seconds", METRICS_SECONDS)
+                .property("HOSTNAME", "segment-store")
+        } else {
+            java.property("pravegaservice.rest.listener.enable", false)
+        };
         if let Some(security) = &self.security {
             java = security.of_segment_store(java);
         }
@@ -229,7 +243,7 @@ impl Processes {
             java = java
                 .property("controller.metrics.statistics.enable", true)
                 .property("controller.metrics.prometheus.enable", true)
-                .property("controller.metrics.output.frequency.seconds", 10);
+                .property("controller.metrics.output.frequency.seconds", METRICS_SECONDS);
         }
         if let Some(security) = &self.security {
             java = security.of_controller(java);
@@ -275,6 +289,7 @@ mod tests {
             zookeeper: 20_001,
             bookies: vec![20_002],
             segment_store: 20_003,
+            segment_store_rest: 20_008,
             controllers: vec![
                 ControllerPorts { grpc: 20_004, rest: 20_005 },
                 ControllerPorts { grpc: 20_006, rest: 20_007 },

@@ -368,7 +368,9 @@ fn ages(status: &Status) -> Samples {
     let now = clock::now();
     let seen = &status.observation;
     let streams = seen.streams.iter().filter_map(|stream| {
-        let labels = vec![("source", "pravega".to_owned()), ("stream", stream.name.to_string())];
+        let name = &stream.name;
+        let labels =
+            vec![("source", "pravega".to_owned()), ("scope", name.scope.clone()), ("stream", name.stream.clone())];
         Some((labels, stream.shape.as_ref()?.age(now)))
     });
     let other = |source: &str, age: Option<Duration>| age.map(|age| (vec![("source", source.to_owned())], age));

@@ -22,6 +22,8 @@ pub enum Kind {
     Secure,
     /// One controller, and an auto-scaler as quick as the product can be made.
     AutoScaling,
+    /// One controller, with metrics.
+    Metered,
 }
 
 /// The Pravega that the scenes share.
@@ -95,6 +97,7 @@ impl Kind {
             Self::Plain => builder,
             Self::TwoControllers => builder.controllers(2),
             Self::Secure => builder.secure(),
+            Self::Metered => builder.metrics(true),
             Self::AutoScaling => builder.auto_scale(AutoScale {
                 cache_expiry: Duration::from_secs(135),
                 clean_up: Duration::from_secs(10),

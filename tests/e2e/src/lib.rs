@@ -1,11 +1,14 @@
 //! What the lab tests and the benchmarks share.
 
 pub mod adaptive;
+pub mod dashboards;
 pub mod fake_cluster;
 pub mod generator;
 pub mod lab;
 pub mod percentile;
+pub mod promtool;
 pub mod reading;
 pub mod rescale;
 pub mod scene;
+pub mod watched;
 pub mod writing;

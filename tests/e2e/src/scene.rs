@@ -38,6 +38,8 @@ pub struct Setting {
     /// Whether the job is measured, from what is written from now on, instead of proven, from the
     /// beginning of the stream: then there is a trace instead of a ledger.
     pub measured: bool,
+    /// How many processes of Flink serve their metrics to Prometheus.
+    pub metrics_ports: usize,
 }
 
 impl Default for Setting {
@@ -51,6 +53,7 @@ impl Default for Setting {
             zookeeper: None,
             stock_timeouts: false,
             measured: false,
+            metrics_ports: 0,
         }
     }
 }
@@ -70,6 +73,8 @@ pub struct Scene {
     pub ledger: Ledger,
     /// When the job put it out.
     pub trace: Trace,
+    /// Where Flink serves its metrics to Prometheus.
+    pub metrics_ports: Vec<u16>,
     controllers: Vec<String>,
     loads: u32,
     agents: u32,
@@ -118,6 +123,10 @@ impl Scene {
             .mode(setting.mode)
             .checkpoint_interval(setting.checkpoint_interval)
             .job(job);
+        let metrics_ports = (0..setting.metrics_ports).map(|_| run.port()).collect::<Result<Vec<_>, _>>()?;
+        if !metrics_ports.is_empty() {
+            builder = builder.metrics(&metrics_ports);
+        }
         if setting.stock_timeouts {
             builder = builder.stock_timeouts();
         }
@@ -130,7 +139,18 @@ impl Scene {
         let flink = builder.start().await?;
         let (ledger, trace) = (Ledger::new(ledger), Trace::new(trace));
         let controllers = pravega.controllers();
-        Ok(Self { run, admin, stream: name.into(), flink, ledger, trace, controllers, loads: 0, agents: 0 })
+        Ok(Self {
+            run,
+            admin,
+            stream: name.into(),
+            flink,
+            ledger,
+            trace,
+            metrics_ports,
+            controllers,
+            loads: 0,
+            agents: 0,
+        })
     }
 
     /// What starts an agent here; change it before [`Agent::start`] where a test wants another.
@@ -156,16 +176,20 @@ impl Scene {
 
     /// A steady load until it is stopped.
     pub fn load(&mut self, per_second: u32) -> Result<Generator> {
-        self.loads += 1;
         let rate = format!("{per_second}/s");
-        let flags = ["--shape", "constant", "--rate", &rate, "--duration", "20m"];
+        self.load_of(&["--shape", "constant", "--rate", &rate, "--duration", "20m"])
+    }
+
+    /// A load of any shape.
+    pub fn load_of(&mut self, flags: &[&str]) -> Result<Generator> {
+        self.loads += 1;
         let load = Load {
             name: format!("load-{}", self.loads),
             controller: self.controllers.join(","),
             scope: SCOPE.into(),
             stream: self.stream.clone(),
             first_writer: self.loads * 100,
-            flags: flags.map(str::to_owned).to_vec(),
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
         };
         Generator::start(&self.run, &load)
     }
