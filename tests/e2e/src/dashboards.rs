@@ -41,7 +41,7 @@ pub struct Panel {
 /// One query.
 #[derive(Clone, Debug)]
 pub struct Query {
-    /// PromQL with Grafana's variables in it.
+    /// An expression with Grafana's variables in it.
     pub expression: String,
     /// How its series are called, with labels in double braces; or the name of variable or annotation.
     pub legend: String,

@@ -44,7 +44,7 @@ pub fn before_open_metrics(text: &str) -> String {
         match (words.next(), words.next(), words.next(), words.next()) {
             (Some("#"), Some(what @ ("HELP" | "TYPE")), Some(name), Some(rest)) => {
                 let rest = if what == "TYPE" && rest == "info" { "gauge" } else { rest };
-                plain.push_str(&format!("# {what} {name}{} {rest}\n", suffix(name)));
+                plain.extend(["# ", what, " ", name, suffix(name), " ", rest, "\n"]);
             }
             _ => plain.extend([line, "\n"]),
         }

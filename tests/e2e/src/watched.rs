@@ -61,7 +61,8 @@ impl Watched {
         let agent = Agent::start(&scene.run, &plan).await?;
 
         let target = |address: String, path, job, container| Target { address, path, job, container };
-        let flink = scene.metrics_ports.iter().map(|port| target(format!("127.0.0.1:{port}"), "/metrics", JOB, "flink"));
+        let flink =
+            scene.metrics_ports.iter().map(|port| target(format!("127.0.0.1:{port}"), "/metrics", JOB, "flink"));
         let pravega = pravega.metrics_addresses();
         let pravega = pravega.into_iter().map(|address| target(address, "/prometheus", "pravega", "pravega"));
         let mut targets: Vec<_> = flink.chain(pravega).collect();

@@ -1,11 +1,7 @@
 //! What is shipped for Prometheus and Grafana, tried with the real Prometheus on a real run.
 //! `cargo test -p sluice-e2e --test observability -- --ignored [NAME]`
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::{Failed, Trial};
@@ -213,7 +209,7 @@ async fn onlooker(run: &mut Watched, job: &'static str, wrong: impl FnOnce(&mut 
 
 /// Waits until an alert fires for this pipeline, and for no other.
 async fn fires(run: &Watched, alert: &str, job: &str) -> Result<()> {
-    let begun = Instant::now();
+    let begun = tokio::time::Instant::now();
     loop {
         let firing = run.prometheus.firing(alert).await?;
         if firing.iter().any(|labels| labels.get("job").is_some_and(|found| found == job)) {

@@ -1,0 +1,73 @@
+//! Numbers in the units of the dashboards, by Grafana's names for them.
+
+/// A value with its unit, short enough for an axis.
+pub fn label(value: f64, unit: &str) -> String {
+    match unit {
+        "s" if value >= 120.0 => format!("{:.0} min", value / 60.0),
+        "s" if value != 0.0 && value < 1.0 => format!("{} ms", plain(value * 1e3)),
+        "s" => format!("{} s", plain(value)),
+        "percentunit" => format!("{} %", plain(value * 100.0)),
+        "bool_yes_no" if value == 0.0 => "no".to_owned(),
+        "bool_yes_no" => "yes".to_owned(),
+        "bytes" => binary(value, "B"),
+        "binBps" => binary(value, "B/s"),
+        "cps" => format!("{}/s", plain(value)),
+        _ => plain(value),
+    }
+}
+
+fn binary(value: f64, unit: &str) -> String {
+    match value {
+        value if value >= 1_048_576.0 => format!("{} Mi{unit}", plain(value / 1_048_576.0)),
+        value if value >= 1024.0 => format!("{} Ki{unit}", plain(value / 1024.0)),
+        value => format!("{} {unit}", plain(value)),
+    }
+}
+
+/// Three digits at most, where they matter.
+fn plain(value: f64) -> String {
+    let digits = match value.abs() {
+        0.0 => 0,
+        small if small < 1.0 => 2,
+        middle if middle < 10.0 && middle.fract().abs() > 1e-6 => 1,
+        _ => 0,
+    };
+    format!("{value:.digits$}")
+}
+
+/// The next round number above: one, two or five times a power of ten; whole numbers for counts.
+pub fn top(largest: f64, counts: bool) -> f64 {
+    if counts {
+        return largest.max(1.0).ceil() + 1.0;
+    }
+    let largest = if largest > 0.0 && largest.is_finite() { largest * 1.05 } else { 1.0 };
+    let power = 10_f64.powf(largest.log10().floor());
+    [1.0, 2.0, 3.0, 5.0, 10.0].into_iter().map(|times| times * power).find(|top| *top >= largest).unwrap_or(largest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_short() {
+        for (value, unit, short) in [
+            (0.0, "short", "0"),
+            (3.0, "short", "3"),
+            (1234.5, "cps", "1234/s"),
+            (0.25, "s", "250 ms"),
+            (2.5, "s", "2.5 s"),
+            (0.995, "percentunit", "100 %"),
+            (1_572_864.0, "binBps", "1.5 MiB/s"),
+        ] {
+            assert_eq!(label(value, unit), short);
+        }
+    }
+
+    #[test]
+    fn axes_end_at_round_numbers() {
+        assert!((top(1400.0, false) - 2000.0).abs() < 1e-9);
+        assert!((top(0.0, false) - 2.0).abs() < 1.1);
+        assert!((top(4.0, true) - 5.0).abs() < 1e-9);
+    }
+}
