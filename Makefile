@@ -109,11 +109,11 @@ $(GRAFANA)/bin/mypy: deploy/grafana/source/requirements.txt
 	@touch $@
 
 dashboards: $(GRAFANA)/bin/mypy
-	$(GRAFANA)/bin/python deploy/grafana/source/dashboards.py deploy/grafana/dashboards
+	$(GRAFANA)/bin/python -B deploy/grafana/source/dashboards.py deploy/grafana/dashboards
 
 check-dashboards: $(GRAFANA)/bin/mypy
 	cd deploy/grafana/source && $(CURDIR)/$< --strict --cache-dir $(CURDIR)/$(GRAFANA)/mypy-cache dashboards.py parts.py
-	$(GRAFANA)/bin/python deploy/grafana/source/dashboards.py --check deploy/grafana/dashboards
+	$(GRAFANA)/bin/python -B deploy/grafana/source/dashboards.py --check deploy/grafana/dashboards
 
 pictures: bins $(JOB)/target/flink-$(FLINK)/busy-reader.jar
 	$(CARGO) run -p sluice-e2e --example pictures

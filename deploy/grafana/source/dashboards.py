@@ -71,7 +71,7 @@ def workload() -> Builder:
                     "Written, as Pravega's segment stores count it; read, as the job's source counts it.",
                     (total(rate(of_stream("pravega_segmentstore_segment_write_events_total"))), "written"),
                     (
-                        total(of_pipeline("flink_taskmanager_job_task_operator_numRecordsInPerSecond", SOURCE)),
+                        total(rate(of_pipeline("flink_taskmanager_job_task_operator_numRecordsIn", SOURCE))),
                         "read by the job",
                     ),
                     unit="cps",
@@ -163,7 +163,6 @@ def segments() -> Builder:
                         "{{segment}}.{{epoch}}",
                     ),
                     unit="cps",
-                    stacked=True,
                 ),
                 lines(
                     "Segments that each subtask reads",
@@ -234,13 +233,10 @@ def task_managers() -> Builder:
                     "Events read per second",
                     "By each TaskManager.",
                     (
-                        total(
-                            of_pipeline("flink_taskmanager_job_task_operator_numRecordsInPerSecond", SOURCE), "tm_id"
-                        ),
+                        total(rate(of_pipeline("flink_taskmanager_job_task_operator_numRecordsIn", SOURCE)), "tm_id"),
                         "{{tm_id}}",
                     ),
                     unit="cps",
-                    stacked=True,
                 ),
                 subtasks("Heap", "Used.", "flink_taskmanager_Status_JVM_Memory_Heap_Used", units.BytesIEC),
                 subtasks("CPU", "Of the machine.", "flink_taskmanager_Status_JVM_CPU_Load", units.PercentUnit),
@@ -326,7 +322,6 @@ def agent() -> Builder:
                         "{{decision}} {{reason}}",
                     ),
                     unit="cps",
-                    stacked=True,
                 ),
                 lines(
                     "Changes of the last hour",
@@ -391,7 +386,10 @@ def agent() -> Builder:
                 lines(
                     "Failed calls per second",
                     "By peer and kind of error.",
-                    (total(rate(of_pipeline("sluice_source_errors_total")), "source", "kind"), "{{source}} {{kind}}"),
+                    (
+                        total(rate(of_pipeline("sluice_source_errors_total")), "source", "kind") + " > 0",
+                        "{{source}} {{kind}}",
+                    ),
                     unit="cps",
                 ),
                 lines(
@@ -404,7 +402,10 @@ def agent() -> Builder:
                 lines(
                     "Calls that change something",
                     "Per second, by action and result.",
-                    (total(rate(of_pipeline("sluice_actions_total")), "action", "result"), "{{action}} {{result}}"),
+                    (
+                        total(rate(of_pipeline("sluice_actions_total")), "action", "result") + " > 0",
+                        "{{action}} {{result}}",
+                    ),
                     unit="cps",
                 ),
                 lines(

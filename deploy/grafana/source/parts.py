@@ -57,7 +57,6 @@ def lines(
     *queries: Query,
     unit: str = units.Short,
     steps: bool = False,
-    stacked: bool = False,
     span: int = 12,
 ) -> timeseries.Panel:
     """Values over time; counts of things are drawn as steps."""
@@ -70,7 +69,7 @@ def lines(
         .unit(unit)
         .min(0)
         .line_width(2)
-        .fill_opacity(30 if stacked else 0)
+        .fill_opacity(0)
         .show_points(VisibilityMode.NEVER)
         .line_interpolation(LineInterpolation.STEP_AFTER if steps else LineInterpolation.LINEAR)
         .legend(
@@ -128,7 +127,7 @@ def states(title: str, description: str, query: Query) -> statetimeline.Panel:
         .datasource(PROMETHEUS)
         .targets(list(_targets([query])))
         .row_height(0.8)
-        .height(8)
+        .height(6)
         .span(24)
     )
 

@@ -104,8 +104,10 @@ async fn every_query_has_an_answer(pravega: &mut Pravega) -> Result<()> {
     let mut empty = Vec::new();
     let mut asked = 0;
     for dashboard in dashboards::shipped()? {
-        for (place, query) in queries(&dashboard) {
+        for (place, mut query) in queries(&dashboard) {
             asked += 1;
+            // What is shown only above zero may stay there when all is well.
+            query.expression = query.expression.trim_end_matches(" > 0").to_owned();
             let shown = run.shown(&query, STEP).await.with_context(|| place.clone())?;
             let some = shown.iter().flat_map(|series| &series.points).any(|(_, value)| !value.is_nan());
             if !some && !MAY_BE_EMPTY.iter().any(|(title, _)| place.ends_with(title)) {

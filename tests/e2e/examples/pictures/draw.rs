@@ -48,6 +48,8 @@ pub struct Picture<'a> {
     /// Unix times of the left and the right edge.
     pub span: (f64, f64),
     pub panels: &'a [Filled],
+    /// When changes were carried out.
+    pub changes: &'a [Series],
 }
 
 impl Picture<'_> {
@@ -78,7 +80,7 @@ impl Picture<'_> {
                 "stat" => stat(&area, filled)?,
                 "bargauge" => bars(&area, filled)?,
                 "state-timeline" => states(&area, filled, self.span)?,
-                _ => lines(&area, filled, self.span)?,
+                _ => lines(&area, filled, self.changes, self.span)?,
             }
         }
         root.present()?;
@@ -99,10 +101,10 @@ fn minutes(at: f64) -> String {
     format!("{}:{:02}", (at / 60.0).floor(), (at % 60.0).round())
 }
 
-fn lines(area: &Area<'_>, filled: &Filled, (from, to): (f64, f64)) -> Drawn {
+fn lines(area: &Area<'_>, filled: &Filled, changes: &[Series], (from, to): (f64, f64)) -> Drawn {
     let Filled { panel, series } = filled;
     let values = series.iter().flat_map(|(_, series)| &series.points).map(|(_, value)| *value);
-    let top = scale::top(values.filter(|value| value.is_finite()).fold(0.0, f64::max), panel.steps);
+    let top = scale::top(values.filter(|value| value.is_finite()).fold(0.0, f64::max), &panel.unit, panel.steps);
     let (plot, legend) = area.split_vertically(area.dim_in_pixel().1 - 22);
     let mut chart = ChartBuilder::on(&plot)
         .x_label_area_size(20)
@@ -117,9 +119,14 @@ fn lines(area: &Area<'_>, filled: &Filled, (from, to): (f64, f64)) -> Drawn {
         .label_style(font(12))
         .x_labels(8)
         .x_label_formatter(&|at| minutes(*at))
-        .y_labels(if panel.steps { (top as usize + 1).min(6) } else { 5 })
+        .y_labels(if panel.steps { 1 + (1..6).filter(|n| f64::from(*n) <= top).count() } else { 5 })
         .y_label_formatter(&|value| scale::label(*value, &panel.unit))
         .draw()?;
+    for change in changes.iter().flat_map(|series| pieces(&series.points, false)) {
+        let (Some(first), Some(last)) = (change.first(), change.last()) else { continue };
+        let corners = [(first.0 - from, 0.0), (last.0 - from, top)];
+        chart.draw_series([Rectangle::new(corners, COLORS[0].mix(0.12).filled())])?;
+    }
     // Counts in step would cover each other, so each is drawn a little lower than the one before.
     let apart = if panel.steps { top * 0.012 } else { 0.0 };
     let mut at = 0;
@@ -184,7 +191,7 @@ fn bars(area: &Area<'_>, filled: &Filled) -> Drawn {
         .filter_map(|(legend, series)| Some((name(legend, &series.labels), series.points.last()?.1)))
         .filter(|(_, value)| value.is_finite())
         .collect();
-    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all.sort_by(|a, b| a.1.total_cmp(&b.1));
     if all.is_empty() {
         let style = font(14).pos(Pos::new(HPos::Center, VPos::Center));
         area.draw(&Text::new("none in this time", (width / 2, height / 2), style))?;

@@ -18,10 +18,13 @@ const STREAM: &str = "reads";
 const EVENTS_PER_SEGMENT: u32 = 100;
 const SPLIT_FACTOR: u32 = 4;
 
-/// A wave that is well above the policy for two minutes, and then far below it: the least after which
-/// Pravega splits and merges.
-const LOAD: [&str; 4] = ["--steps", "300/s:20s,900/s:30s,1500/s:100s,700/s:30s,20/s:260s", "--shape", "step"];
-const LASTS: Duration = Duration::from_secs(440);
+/// A wave that is well above the policy for two minutes, and then silence: the least after which Pravega
+/// splits and merges.
+const LOAD: [&str; 4] = ["--steps", "300/s:20s,900/s:30s,1500/s:100s,700/s:30s,0/s:6m", "--shape", "step"];
+const LASTS: Duration = Duration::from_secs(480);
+
+/// Between two points of a picture.
+const STEP: Duration = Duration::from_secs(2);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -42,14 +45,18 @@ async fn main() -> Result<()> {
         for panel in dashboard.panels {
             let mut series = Vec::new();
             for query in &panel.queries {
-                let shown = watched.shown(query, Duration::from_secs(1)).await?;
+                let shown = watched.shown(query, STEP).await?;
                 series.extend(shown.into_iter().map(|series| (query.legend.clone(), series)));
             }
             filled.push(Filled { panel, series });
         }
+        let mut changes = Vec::new();
+        for mark in dashboard.annotations.iter().filter(|mark| mark.legend == "Changes") {
+            changes.extend(watched.shown(mark, STEP).await?);
+        }
         let name = dashboard.uid.trim_start_matches("sluice-");
         let file = out.join(format!("dashboard-{name}.svg"));
-        Picture { title: &dashboard.title, span, panels: &filled }.draw(&file)?;
+        Picture { title: &dashboard.title, span, panels: &filled, changes: &changes }.draw(&file)?;
         println!("{}", file.display());
     }
     ensure!(admin.segments(SCOPE, STREAM).await?.len() > 1, "Pravega has not split the stream: nothing to see");

@@ -35,13 +35,14 @@ fn plain(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// The next round number above: one, two or five times a power of ten; whole numbers for counts.
-pub fn top(largest: f64, counts: bool) -> f64 {
+/// The next round number above in this unit; whole numbers for counts.
+pub fn top(largest: f64, unit: &str, counts: bool) -> f64 {
     if counts {
         return largest.max(1.0).ceil() + 1.0;
     }
     let largest = if largest > 0.0 && largest.is_finite() { largest * 1.05 } else { 1.0 };
-    let power = 10_f64.powf(largest.log10().floor());
+    let prefix = if matches!(unit, "bytes" | "binBps") { 1024_f64.powf(largest.log(1024.0).floor()) } else { 1.0 };
+    let power = 10_f64.powf((largest / prefix).log10().floor()) * prefix;
     [1.0, 2.0, 3.0, 5.0, 10.0].into_iter().map(|times| times * power).find(|top| *top >= largest).unwrap_or(largest)
 }
 
@@ -66,8 +67,13 @@ mod tests {
 
     #[test]
     fn axes_end_at_round_numbers() {
-        assert!((top(1400.0, false) - 2000.0).abs() < 1e-9);
-        assert!((top(0.0, false) - 2.0).abs() < 1.1);
-        assert!((top(4.0, true) - 5.0).abs() < 1e-9);
+        for (largest, unit, counts, round) in [
+            (1400.0, "cps", false, 2000.0),
+            (0.0, "s", false, 1.0),
+            (4.0, "short", true, 5.0),
+            (45.0 * 1_048_576.0, "bytes", false, 50.0 * 1_048_576.0),
+        ] {
+            assert!((top(largest, unit, counts) - round).abs() < 1e-6, "{largest}");
+        }
     }
 }
