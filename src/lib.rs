@@ -8,7 +8,7 @@
 //!
 //! [`turn`] is the whole pass. Nothing here reads a clock, a socket or a file: time and readings
 //! are arguments, and the same function drives the agent, `sluice plan`, the closed-loop tests
-//! and the crash tests.
+//! and the crash tests. [`simulation`] is the world of those tests and of `sluice simulate`, as pure.
 
 mod change;
 mod decide;
@@ -21,6 +21,7 @@ mod observation;
 mod outcome;
 mod policy;
 mod setup;
+pub mod simulation;
 mod step;
 mod turn;
 mod units;
