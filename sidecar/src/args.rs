@@ -6,8 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sluice_core::StreamName;
 
 mod policy;
+mod simulate;
 
 pub use policy::{CombineArg, PolicyArgs};
+pub use simulate::{BehaviorArg, Rival, SchedulerArg, SimulateArgs};
 
 /// Keeps the number of Flink TaskManagers in step with the number of segments of a Pravega stream.
 #[derive(Debug, Parser)]
@@ -23,6 +25,7 @@ Exit codes:
   0   done, or stopped by SIGTERM or Ctrl-C
   1   `check` found something that must be mended
   2   the command line cannot be read
+  65  `simulate` cannot use what it was given
   69  `plan` could not read what it needs
   70  the agent failed from within
   78  the configuration cannot be acted on";
@@ -36,6 +39,8 @@ pub enum Command {
     Plan(ReportArgs),
     /// Look at everything the agent needs and say how to mend what is missing.
     Check(ReportArgs),
+    /// Replay a day in a second: how this policy follows a stream, beside an HPA and KEDA.
+    Simulate(Box<SimulateArgs>),
 }
 
 /// `sluice run`.
@@ -194,7 +199,7 @@ pub struct FlinkArgs {
     /// There is no Flink: the members of the Deployment or the process pool are themselves readers of
     /// one reader group, such as `data-generator read`, and there is to be one per segment. What else is
     /// said of Flink is passed over then.
-    #[arg(long, env = "SLUICE_NO_FLINK")]
+    #[arg(long, env = "SLUICE_NO_FLINK", conflicts_with = "savepoint_before_change")]
     pub no_flink: bool,
 
     /// Id or name of the job, where the cluster has more than one.

@@ -14,5 +14,6 @@ pub mod pravega;
 mod readers;
 pub mod report;
 pub mod run;
+pub mod simulate;
 pub mod state_file;
 pub mod task_managers;

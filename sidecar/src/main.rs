@@ -8,9 +8,11 @@ use sluice::{
     check,
     observe::BadConfig,
     plan, run,
+    simulate::{self, BadInput},
 };
 
-/// `EX_SOFTWARE` and `EX_CONFIG` of sysexits.h.
+/// `EX_DATAERR`, `EX_SOFTWARE` and `EX_CONFIG` of sysexits.h.
+const BAD_INPUT: u8 = 65;
 const FAILED: u8 = 70;
 const BAD_CONFIG: u8 = 78;
 
@@ -21,9 +23,14 @@ async fn main() -> ExitCode {
         Command::Run(args) => Box::pin(run::run(args)).await,
         Command::Plan(args) => plan::plan(args).await,
         Command::Check(args) => check::check(args).await,
+        Command::Simulate(args) => simulate::simulate(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("sluice: {error:#}");
-        ExitCode::from(if error.is::<BadConfig>() { BAD_CONFIG } else { FAILED })
+        ExitCode::from(match () {
+            () if error.is::<BadConfig>() => BAD_CONFIG,
+            () if error.is::<BadInput>() => BAD_INPUT,
+            () => FAILED,
+        })
     })
 }

@@ -14,10 +14,7 @@ impl World {
             let shape = StreamShape { segments: Segments(self.segments), epoch: 0 };
             self.last_shape = Some(Reading { at: now, value: shape });
         }
-        let fresh = self.cached_job.as_ref().is_some_and(|(at, _)| self.second < at + self.pace.rest_cache);
-        if !fresh {
-            self.cached_job = Some((self.second, self.job()));
-        }
+        self.ask_flink();
         if !self.faults.flink_away {
             let job = self.cached_job.as_ref().map(|(_, job)| job.clone()).filter(|_| !self.faults.job_gone);
             let flink = Flink {
@@ -42,6 +39,15 @@ impl World {
             checkpoint: self.seen_checkpoint(memory),
             savepoint: self.seen_savepoint(memory),
             ..Observation::default()
+        }
+    }
+
+    /// Flink's cache of the job is filled again by the first request after it has expired. An agent that
+    /// leaves out a look, where the real one would have asked, calls this.
+    pub fn ask_flink(&mut self) {
+        let fresh = self.cached_job.as_ref().is_some_and(|(at, _)| self.second < at + self.pace.rest_cache);
+        if !fresh {
+            self.cached_job = Some((self.second, self.job()));
         }
     }
 

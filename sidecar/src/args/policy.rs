@@ -99,7 +99,7 @@ pub struct PolicyArgs {
     /// Take a savepoint before each change that restarts the job, as a backup that a person can go
     /// back to; its place is in the history. After a failure Flink goes back to checkpoints, never to
     /// this. If it fails, a growth goes on without and nothing is narrowed.
-    #[arg(long, env = "SLUICE_SAVEPOINT_BEFORE_CHANGE", conflicts_with = "no_flink")]
+    #[arg(long, env = "SLUICE_SAVEPOINT_BEFORE_CHANGE")]
     pub savepoint_before_change: bool,
 
     /// Where those savepoints go, as a URI that all of Flink reaches; by default Flink's own folder
