@@ -10,7 +10,7 @@
 #   make bench   the figures of README.md, measured again
 #   make bench-rescale       the tables of docs/rescaling.md, measured again (hours; goes on where it stopped)
 #   make bench-clients       the generator's writer and reader against the Java client
-#   make docs    regenerate docs/cli.md, docs/metrics.md, the operator's rules and the pictures of the shapes
+#   make docs    regenerate docs/cli.md, docs/metrics.md, what docs/simulate.md prints, the operator's rules, the pictures of the shapes
 #   make dashboards          regenerate deploy/grafana/dashboards from their source
 #   make pictures            draw docs/img again from a real run (some ten minutes)
 #   make fetch   fill the caches: jars and Flink distributions, from package registries
@@ -99,7 +99,7 @@ bench-clients:
 	$(CARGO) bench -p sluice-e2e --bench clients --profile dev
 
 docs: shapes
-	SLUICE_UPDATE_DOCS=1 $(CARGO) test -p sluice --test docs
+	SLUICE_UPDATE_DOCS=1 $(CARGO) test -p sluice --test docs --test simulate
 	SLUICE_UPDATE_DOCS=1 $(CARGO) test -p sluice-e2e --test observability -- --ignored what_is_shipped
 
 # Grafana's own SDK, which knows the schema of a dashboard.

@@ -123,7 +123,7 @@ fn stream(args: &SimulateArgs) -> Result<(String, Segmented), BadInput> {
     let assumed = if target.is_some() { Kind::Rate } else { Kind::Segments };
     let (name, trace, target) = match &args.trace {
         None => (SAMPLE.to_owned(), Trace::sample(args.duration.unwrap_or(DAY)), target.or(Some(SAMPLE_TARGET))),
-        Some(file) => (file.display().to_string(), read(file, assumed)?, target),
+        Some(file) => (called(file), read(file, assumed)?, target),
     };
     let trace = args.duration.map_or(trace.clone(), |length| trace.cut(length));
     let points = match (trace.kind, target) {
@@ -148,8 +148,12 @@ fn stream(args: &SimulateArgs) -> Result<(String, Segmented), BadInput> {
     Ok((name, Segmented { points, length: trace.length }))
 }
 
+fn called(file: &Path) -> String {
+    if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() }
+}
+
 fn read(file: &Path, assumed: Kind) -> Result<Trace, BadInput> {
-    let bad = |problem: String| BadInput(format!("{}: {problem}", file.display()));
+    let bad = |problem: String| BadInput(format!("{}: {problem}", called(file)));
     let read = |result: Result<Trace, TraceError>| result.map_err(|error| bad(error.to_string()));
     if file == Path::new("-") {
         return read(Trace::read(io::stdin().lock(), assumed));

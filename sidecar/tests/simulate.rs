@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::{
+    fmt::Write as _,
     fs,
     io::Write as _,
     path::Path,
@@ -39,7 +40,8 @@ fn the_document_shows_what_is_printed() {
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         let printed = String::from_utf8(output.stdout).unwrap();
         let printed: Vec<_> = printed.lines().map(str::trim_end).collect();
-        made += &format!("{before}```text\n$ {command}\n{}\n```", printed.join("\n").trim_end());
+        let printed = printed.join("\n");
+        write!(made, "{before}```text\n$ {command}\n{}\n```", printed.trim_end()).unwrap();
         rest = after;
         runs += 1;
     }
@@ -55,7 +57,7 @@ fn the_document_shows_what_is_printed() {
 #[test]
 fn what_cannot_be_used_is_named_with_its_line() {
     for (flags, text, code, named) in [
-        ("-", "0,1\n60,two\n", 65, &["-: line 2:", "\"two\" is not a number of segments"][..]),
+        ("-", "0,1\n60,two\n", 65, &["standard input: line 2:", "\"two\" is not a number of segments"][..]),
         ("-", "", 65, &["at least two lines"]),
         ("-", "seconds,rate\n0,1\n9,2\n", 65, &["holds rates", "--target-rate"]),
         ("- --target-rate 100", "seconds,segments\n0,1\n9,2\n", 65, &["holds segments", "--target-rate"]),

@@ -100,7 +100,7 @@ impl AutoScaler {
 
     /// One second in which so much is written.
     pub fn second(&mut self, now: u64, rate: f64) {
-        if now % TICK == 0 {
+        if now.is_multiple_of(TICK) {
             for segment in &mut self.segments {
                 segment.tick(rate * segment.share);
             }
@@ -116,7 +116,7 @@ impl AutoScaler {
                 index += 1;
             }
         }
-        if now % self.scaling.cleanup == 0 {
+        if now.is_multiple_of(self.scaling.cleanup) {
             self.expire(now);
         }
     }
@@ -173,12 +173,12 @@ impl AutoScaler {
     /// `AutoScaleTask.processScaleDown`: with those neighbours that are cold too, but to no fewer
     /// segments than the policy's minimum.
     fn merge(&mut self, now: u64, index: usize) {
-        let spare = self.segments.len().saturating_sub(self.scaling.min.max(1) as usize);
+        let dispensable = self.segments.len().saturating_sub(self.scaling.min.max(1) as usize);
         let cold = |index: usize| self.segments.get(index).is_some_and(|segment| now < segment.cold_until);
         let from = if index > 0 && cold(index - 1) { index - 1 } else { index };
         let to = if cold(index + 1) { index + 1 } else { index };
         // Of three only the first two are merged when the minimum allows no more.
-        let to = to.min(from + spare);
+        let to = to.min(from + dispensable);
         if to > from {
             let share = self.segments[from..=to].iter().map(|segment| segment.share).sum();
             self.segments.splice(from..=to, [Segment::new(share, now)]);

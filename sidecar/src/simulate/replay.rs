@@ -1,6 +1,8 @@
 //! One autoscaler in the simulated world, second by second, while the stream changes its segments as
 //! the trace says.
 
+use std::{collections::BTreeMap, mem};
+
 use serde::Serialize;
 use sluice_core::{
     Choice, Decision, FlinkVersion, Hold, Memory, Policy, Scheduler, Segments, TaskManagers,
@@ -51,6 +53,8 @@ pub struct Outcome {
     /// `[second, TaskManagers asked for, parallelism at which the job runs]`, whenever one of them
     /// changes.
     pub steps: Vec<(u64, u32, u32)>,
+    /// How many seconds Sluice held for which reason, without being in step.
+    pub held_seconds: BTreeMap<&'static str, u64>,
 }
 
 /// Lets `autoscaler` follow `stream`. `policy` says what is needed for how many segments.
@@ -92,12 +96,12 @@ pub fn replay(stream: &Segmented, policy: &Policy, cluster: &Cluster, autoscaler
         }
         world.advance(1);
     }
-    Outcome { score: counter.finish(&world), steps }
+    Outcome { score: counter.finish(&world), steps, held_seconds: driver.held() }
 }
 
 /// An autoscaler at work.
 enum Driver<'a> {
-    Sluice(Agent<'a>),
+    Sluice(Box<Agent<'a>>),
     Hpa(Pipeline),
 }
 
@@ -105,7 +109,8 @@ impl<'a> Driver<'a> {
     fn new(autoscaler: &'a Autoscaler, segments: u32) -> Self {
         match autoscaler {
             Autoscaler::Sluice(policy) => {
-                Self::Sluice(Agent { policy, memory: Memory::default(), asleep: 0, segments })
+                let (memory, held) = (Memory::default(), BTreeMap::new());
+                Self::Sluice(Box::new(Agent { policy, memory, held, asleep: 0, segments }))
             }
             Autoscaler::Hpa(periods, rules) => Self::Hpa(Pipeline::new(*periods, *rules, segments)),
         }
@@ -135,6 +140,14 @@ impl<'a> Driver<'a> {
                 agent.second(world);
                 world.advance(1);
             }
+            agent.held.clear();
+        }
+    }
+
+    fn held(&mut self) -> BTreeMap<&'static str, u64> {
+        match self {
+            Self::Sluice(agent) => mem::take(&mut agent.held),
+            Self::Hpa(_) => BTreeMap::new(),
         }
     }
 
@@ -156,6 +169,7 @@ impl<'a> Driver<'a> {
 struct Agent<'a> {
     policy: &'a Policy,
     memory: Memory,
+    held: BTreeMap<&'static str, u64>,
     /// Looks that are left out because nothing has happened since the last.
     asleep: u64,
     segments: u32,
@@ -174,8 +188,15 @@ impl Agent<'_> {
         if let Some(step) = &turn.step {
             world.act(step, &self.memory);
         }
-        // In step nothing happens until the stream changes; but readings must not grow stale.
-        let in_step = matches!(turn.decision, Decision::Hold(Hold::InStep));
-        self.asleep = if in_step { self.policy.staleness().as_secs() / 2 } else { 0 };
+        self.asleep = match &turn.decision {
+            // Nothing happens until the stream changes; but readings must not grow stale.
+            Decision::Hold(Hold::InStep) => self.policy.staleness().as_secs() / 2,
+            Decision::Hold(Hold::RescaleInFlight { .. }) => 0,
+            Decision::Hold(hold) => {
+                *self.held.entry(hold.as_str()).or_default() += 1;
+                0
+            }
+            _ => 0,
+        };
     }
 }

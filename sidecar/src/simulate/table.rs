@@ -7,6 +7,7 @@ use humantime::format_duration;
 use super::{
     Simulation,
     score::{Following, Score},
+    trace::whole,
 };
 
 const NAME: usize = 38;
@@ -47,7 +48,16 @@ pub fn text(simulation: &Simulation) -> String {
             let _ = write!(text, "{:>COLUMN$}", cell(&run.outcome.score, simulation.seconds));
         }
     }
-    text + "\n"
+    text.push('\n');
+    for run in &simulation.runs {
+        let mut held: Vec<_> = run.outcome.held_seconds.iter().collect();
+        held.sort_by_key(|(_, seconds)| std::cmp::Reverse(**seconds));
+        let reasons: Vec<_> = held.iter().map(|(reason, seconds)| format!("{reason} {}", time(**seconds))).collect();
+        if !reasons.is_empty() {
+            let _ = write!(text, "\n{} held for: {}", run.name, reasons.join(", "));
+        }
+    }
+    text.trim_end().to_owned() + "\n"
 }
 
 fn stream(segments: &[(u64, u32)]) -> String {
@@ -73,7 +83,8 @@ fn of(following: &Following) -> String {
 }
 
 fn mean(following: &Following) -> String {
-    following
-        .mean_seconds
-        .map_or("-".to_owned(), |mean| if mean < 60.0 { format!("{mean:.1}s") } else { time(mean.round() as u64) })
+    following.mean_seconds.map_or("-".to_owned(), |mean| match whole(mean) {
+        Some(long @ 60..) => time(long),
+        _ => format!("{mean:.1}s"),
+    })
 }

@@ -62,7 +62,7 @@ fn a_stream_that_rests_is_left_alone() {
     let policy = policy(PolicyOptions::default());
     for scheduler in [Scheduler::Reactive, Scheduler::Adaptive] {
         for autoscaler in [sluice(&policy), hpa(&policy)] {
-            let Outcome { score, steps } = replay(&stream, &policy, &cluster(scheduler), &autoscaler);
+            let Outcome { score, steps, .. } = replay(&stream, &policy, &cluster(scheduler), &autoscaler);
             assert_eq!(steps, [(0, 7, 7)]);
             assert_eq!((score.restarts, score.under_seconds, score.over_seconds), (0, 0, 0));
             assert_eq!(score.task_manager_seconds, 7 * 6 * 3600);
@@ -98,7 +98,7 @@ fn slots_and_ratio_are_needed_in_whole_task_managers() {
     let options = PolicyOptions { slots_per_task_manager: sluice_core::Slots(4), ..PolicyOptions::default() };
     let policy = policy(options);
     for scheduler in [Scheduler::Reactive, Scheduler::Adaptive] {
-        let Outcome { score, steps } = replay(&stream, &policy, &cluster(scheduler), &sluice(&policy));
+        let Outcome { score, steps, .. } = replay(&stream, &policy, &cluster(scheduler), &sluice(&policy));
         assert_eq!((steps[0].1, steps.last().unwrap().1, score.splits.followed), (1, 3, 1), "{scheduler:?} {steps:?}");
     }
 }

@@ -222,6 +222,7 @@ fn seconds(text: &str) -> Result<(f64, Clock), String> {
 }
 
 /// Rounded to a whole number, if there is one that large.
+#[must_use]
 pub fn whole(number: f64) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked on the same line")]
     (0.0..=9e15).contains(&number).then(|| number.round() as u64)
