@@ -88,8 +88,16 @@ pub struct Stream {
 pub struct StreamShape {
     /// Open segments. A sealed stream has none.
     pub segments: Segments,
-    /// The newest epoch in which one of them was created: it rises with every scale of the stream.
-    pub epoch: u32,
+    /// The newest epoch in which one of them was created: it rises with every scale of the stream. `None` if
+    /// the source does not tell.
+    pub epoch: Option<u32>,
+}
+
+impl fmt::Display for StreamShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} segments", self.segments)?;
+        self.epoch.map_or(Ok(()), |epoch| write!(f, ", epoch {epoch}"))
+    }
 }
 
 /// How an operation that was triggered over REST stands.

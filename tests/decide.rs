@@ -18,7 +18,7 @@ fn at(second: u64) -> Timestamp {
 const NOW: u64 = 1000;
 
 fn stream(name: &str, segments: u32) -> Stream {
-    let shape = StreamShape { segments: Segments(segments), epoch: 0 };
+    let shape = StreamShape { segments: Segments(segments), epoch: None };
     let name = StreamName { scope: "dna".into(), stream: name.into() };
     Stream { name, shape: Some(Reading { at: at(NOW), value: shape }) }
 }

@@ -5,11 +5,15 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sluice_core::StreamName;
 
+mod flink;
 mod policy;
 mod simulate;
+mod prometheus;
 
+pub use flink::FlinkArgs;
 pub use policy::{CombineArg, PolicyArgs};
 pub use simulate::{BehaviorArg, Rival, SchedulerArg, SimulateArgs};
+pub use prometheus::PrometheusArgs;
 
 /// Keeps the number of Flink TaskManagers in step with the number of segments of a Pravega stream.
 #[derive(Debug, Parser)]
@@ -142,6 +146,9 @@ pub struct Settings {
     pub pravega: PravegaArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
+    pub prometheus: PrometheusArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub flink: FlinkArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -155,8 +162,15 @@ pub struct Settings {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Pravega")]
 pub struct PravegaArgs {
-    /// Controller addresses, tcp://host:port or tls://host:port; when one is away the next is tried.
-    #[arg(long, env = "SLUICE_PRAVEGA_CONTROLLER", value_name = "URI", value_delimiter = ',', required = true)]
+    /// Controller addresses, tcp://host:port or tls://host:port; when one is away the next is tried. Without
+    /// any, --prometheus-url must be given.
+    #[arg(
+        long,
+        env = "SLUICE_PRAVEGA_CONTROLLER",
+        value_name = "URI",
+        value_delimiter = ',',
+        required_unless_present = "prometheus_url"
+    )]
     pub pravega_controller: Vec<String>,
 
     /// The scope of the streams.
@@ -186,29 +200,6 @@ pub struct PravegaArgs {
     /// File with a bearer token; read again when it changes.
     #[arg(long, env = "SLUICE_PRAVEGA_TOKEN_FILE", value_name = "FILE", conflicts_with = "pravega_username")]
     pub pravega_token_file: Option<PathBuf>,
-}
-
-/// The Flink side.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Flink")]
-pub struct FlinkArgs {
-    /// Flink's REST API; in the JobManager pod the default is right.
-    #[arg(long, env = "SLUICE_FLINK_URL", value_name = "URL", default_value = "http://localhost:8081")]
-    pub flink_url: String,
-
-    /// There is no Flink: the members of the Deployment or the process pool are themselves readers of
-    /// one reader group, such as `data-generator read`, and there is to be one per segment. What else is
-    /// said of Flink is passed over then.
-    #[arg(long, env = "SLUICE_NO_FLINK", conflicts_with = "savepoint_before_change")]
-    pub no_flink: bool,
-
-    /// Id or name of the job, where the cluster has more than one.
-    #[arg(long, env = "SLUICE_FLINK_JOB", value_name = "JOB")]
-    pub flink_job: Option<String>,
-
-    /// How long one request to Flink, Pravega or Kubernetes may take.
-    #[arg(long, env = "SLUICE_REQUEST_TIMEOUT", value_name = "DURATION", default_value = "2s", value_parser = duration)]
-    pub request_timeout: Duration,
 }
 
 /// Who owns the TaskManagers: a Deployment, or a pool of local processes.
@@ -300,6 +291,9 @@ mod tests {
             ("--max-task-managers -1", "--max-task-managers"),
             ("--task-manager-command x", "--deployment"),
             ("--pravega-username u", "--pravega-password-file"),
+            ("--prometheus-ca ca.pem", "--prometheus-url"),
+            ("--flink-client-certificate c.pem", "--flink-client-key"),
+            ("--flink-tls-server-name f", "--flink-ca"),
         ] {
             let error = parse(&format!("{MINIMAL} {extra}")).map(|_| ()).unwrap_err().to_string();
             assert!(error.contains(named), "{extra}: {error}");

@@ -17,6 +17,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::PathBuf,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -36,10 +37,24 @@ use self::{exchange::Rest, freshness::Freshness, pending::Pending, replies::Over
 /// How to reach Flink.
 #[derive(Clone, Debug)]
 pub struct FlinkOptions {
-    /// The JobManager's REST address, `http://host:port`, with a path if a proxy stands before it.
+    /// The JobManager's REST address, `http://host:port` or `https://host:port`, with a path if a proxy
+    /// stands before it.
     pub url: String,
+    /// What an encrypted connection is made with.
+    pub tls: Option<FlinkTls>,
     /// The longest that one request may take. A look waits for several in a row.
     pub timeout: Duration,
+}
+
+/// The files of an encrypted connection to Flink, all in PEM form and read again when they change.
+#[derive(Clone, Debug)]
+pub struct FlinkTls {
+    /// The certificates that sign Flink's own.
+    pub ca: PathBuf,
+    /// The agent's certificate and key, for `security.ssl.rest.authentication-enabled`.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The name that Flink's certificate bears, where it is not the host of the URL.
+    pub server_name: Option<String>,
 }
 
 /// The REST API of one Flink cluster.

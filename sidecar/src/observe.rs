@@ -1,7 +1,7 @@
 //! SEE: one look at everything, in parallel. What cannot be read keeps its last good reading, with
 //! the time of that reading, so that the core can tell how old it is.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, time::Duration};
 
 use futures_util::future::join_all;
 use sluice_core::{Change, Flink, Observation, Operation, PolicyError, Reading, Scheduler, Slots, Strategy, Stream};
@@ -9,16 +9,21 @@ use sluice_core::{Change, Flink, Observation, Operation, PolicyError, Reading, S
 use crate::{
     args::Settings,
     clock,
+    credentials::Credentials,
     flink::{self, FlinkError, FlinkOptions},
-    pravega::{self, ControllerOptions, Credentials},
+    pravega::{self, ControllerOptions},
     readers,
+    segments::{
+        self,
+        prometheus::{self, Prometheus, PrometheusOptions},
+    },
     task_managers::{Deployment, DeploymentOptions, Owner, OwnerError, ProcessPool, ProcessPoolOptions},
 };
 
 /// The connections to the three sides.
 pub struct Peers {
-    /// The Pravega controllers.
-    pub controller: pravega::Controller,
+    /// Where the numbers of segments come from.
+    pub segments: segments::Source,
     /// Flink's REST API; `None` if there is no Flink.
     pub flink: Option<flink::Client>,
     /// The owner of the TaskManagers.
@@ -33,12 +38,19 @@ pub struct Peers {
 pub enum BadConfig {
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    #[error(
+        "--prometheus-url {url} and --pravega-controller are both given; the controllers know better: leave \
+         --prometheus-url out"
+    )]
+    TwoSources { url: String },
     #[error("--stream {0} is given twice; its segments would count twice")]
     StreamTwice(String),
     #[error("--poll {}s is too slow for --staleness {}s: no reading would be fresh for long", .poll.as_secs_f64(), .staleness.as_secs_f64())]
     PollTooSlow { poll: Duration, staleness: Duration },
     #[error(transparent)]
     Pravega(#[from] pravega::ConfigError),
+    #[error(transparent)]
+    Prometheus(#[from] prometheus::ConfigError),
     #[error(transparent)]
     Flink(#[from] flink::ConfigError),
     #[error(transparent)]
@@ -54,31 +66,44 @@ impl Peers {
         if let Some(twice) = pravega.stream.iter().enumerate().find(|(i, name)| pravega.stream[..*i].contains(name)) {
             return Err(BadConfig::StreamTwice(twice.1.clone()));
         }
-        let controller = pravega::Controller::new(ControllerOptions {
-            addresses: pravega.pravega_controller.clone(),
-            ca_certificate: pravega.pravega_ca.clone(),
-            tls_server_name: pravega.pravega_tls_server_name.clone(),
-            credentials: credentials(
-                pravega.pravega_username.clone(),
-                pravega.pravega_password_file.clone(),
-                pravega.pravega_token_file.clone(),
-            ),
-            timeout: flink.request_timeout,
-        })?;
-        let client =
-            || flink::Client::new(&FlinkOptions { url: flink.flink_url.clone(), timeout: flink.request_timeout });
+        let segments = segments_source(settings)?;
+        let (url, tls, timeout) = (flink.flink_url.clone(), flink.tls(), flink.request_timeout);
+        let client = || flink::Client::new(&FlinkOptions { url, tls, timeout });
         let client = if flink.no_flink { None } else { Some(client()?) };
         let owner = owner(settings, access).await?;
-        Ok(Self { controller, flink: client, owner, savepoint_dir: settings.policy.savepoint_dir.clone() })
+        Ok(Self { segments, flink: client, owner, savepoint_dir: settings.policy.savepoint_dir.clone() })
     }
 }
 
-fn credentials(username: Option<String>, password_file: Option<PathBuf>, token_file: Option<PathBuf>) -> Credentials {
-    match (username, password_file, token_file) {
-        (Some(username), Some(password_file), _) => Credentials::Basic { username, password_file },
-        (_, _, Some(token_file)) => Credentials::Bearer { token_file },
-        _ => Credentials::None,
+fn segments_source(settings: &Settings) -> Result<segments::Source, BadConfig> {
+    let (args, timeout) = (settings.pravega.clone(), settings.flink.request_timeout);
+    let prometheus = settings.prometheus.clone();
+    if let Some(url) = prometheus.prometheus_url {
+        if !args.pravega_controller.is_empty() {
+            return Err(BadConfig::TwoSources { url });
+        }
+        let prometheus = Prometheus::new(PrometheusOptions {
+            url,
+            query: prometheus.prometheus_query,
+            streams: args.stream.len(),
+            ca_certificate: prometheus.prometheus_ca,
+            tls_server_name: prometheus.prometheus_tls_server_name,
+            credentials: Credentials::given(
+                prometheus.prometheus_username,
+                prometheus.prometheus_password_file,
+                prometheus.prometheus_token_file,
+            ),
+            timeout,
+        })?;
+        return Ok(segments::Source::Prometheus(Box::new(prometheus)));
     }
+    Ok(segments::Source::Controller(pravega::Controller::new(ControllerOptions {
+        addresses: args.pravega_controller,
+        ca_certificate: args.pravega_ca,
+        tls_server_name: args.pravega_tls_server_name,
+        credentials: Credentials::given(args.pravega_username, args.pravega_password_file, args.pravega_token_file),
+        timeout,
+    })?))
 }
 
 async fn owner(settings: &Settings, access: Access) -> Result<Owner, BadConfig> {
@@ -117,7 +142,7 @@ const NO_SUCH_JOB: &str = "no_such_job";
 /// A source that could not be read, or a step that could not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// `pravega`, `flink` or `task_managers`.
+    /// `pravega`, `prometheus`, `flink` or `task_managers`.
     pub source: &'static str,
     /// The kind of error, from the source's closed set.
     pub kind: &'static str,
@@ -128,7 +153,8 @@ pub struct Trouble {
 impl Trouble {
     /// Every source with every kind of error it can have: the closed set of labels.
     pub const KINDS: &[(&'static str, &'static [&'static str])] = &[
-        ("pravega", &pravega::ControllerError::KINDS),
+        (segments::PRAVEGA, &pravega::ControllerError::KINDS),
+        (segments::PROMETHEUS, &prometheus::PrometheusError::KINDS),
         ("flink", &flink::FlinkError::KINDS),
         ("flink", &[NO_SUCH_JOB]),
         ("task_managers", &OwnerError::KINDS),
@@ -181,7 +207,7 @@ impl Observer {
     pub async fn look(&mut self, peers: &Peers, change: Option<&Change>) -> Look {
         let begun = clock::instant();
         let mut troubles = Vec::new();
-        let shapes = self.last.streams.iter().map(|stream| stamped(peers.controller.shape(&stream.name)));
+        let shapes = self.last.streams.iter().map(|stream| peers.segments.shape(&stream.name));
         // In reactive mode it does not matter which TaskManagers go.
         let last = self.last.flink.as_ref().map(|flink| flink.value.scheduler);
         let by_name = last == Some(Scheduler::Adaptive) || change.is_some_and(|c| c.strategy == Strategy::Adaptive);
@@ -193,7 +219,11 @@ impl Observer {
             savepoint(peers.flink.as_ref(), change),
         );
         for (stream, shape) in self.last.streams.iter_mut().zip(shapes) {
-            keep(&mut stream.shape, shape.map_err(|e| Trouble::new("pravega", e.kind(), &e)), &mut troubles);
+            keep(
+                &mut stream.shape,
+                shape.map_err(|e| Trouble::new(peers.segments.name(), e.kind(), &e)),
+                &mut troubles,
+            );
         }
         if let Some(flink) = flink {
             let flink = flink.map(|flink| self.choose_job(flink, &mut troubles));

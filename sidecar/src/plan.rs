@@ -40,7 +40,7 @@ fn print_text(status: &Status) {
     let unknown = || "unknown".to_owned();
     for stream in &seen.streams {
         let shape = stream.shape.as_ref().map(|shape| shape.value);
-        let text = shape.map_or_else(unknown, |shape| format!("{} segments, epoch {}", shape.segments, shape.epoch));
+        let text = shape.map_or_else(unknown, |shape| shape.to_string());
         println!("{:<20} {text}", stream.name.to_string());
     }
     let flink = seen.flink.as_ref().map(|flink| &flink.value);

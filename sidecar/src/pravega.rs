@@ -5,7 +5,6 @@
 //! a dead one costs a single timeout and not one per look.
 
 mod address;
-mod credentials;
 mod error;
 mod rpc;
 mod tls;
@@ -22,13 +21,18 @@ use std::{
     time::Duration,
 };
 
+use http::HeaderValue;
 use sluice_core::{StreamName, StreamShape};
-use tonic::{Code, metadata::AsciiMetadataValue, transport::Channel};
+use tonic::{Code, transport::Channel};
 
+pub use self::error::{Attempt, ConfigError, ControllerError, Failure};
 use self::{address::Address, rpc::Reply, tls::Trust};
-pub use self::{
-    credentials::Credentials,
-    error::{Attempt, ConfigError, ControllerError, Failure},
+use crate::credentials::{CredentialFlags, Credentials};
+
+const FLAGS: CredentialFlags = CredentialFlags {
+    username: "--pravega-username",
+    password_file: "--pravega-password-file",
+    token_file: "--pravega-token-file",
 };
 
 /// How to reach the controllers.
@@ -92,7 +96,7 @@ impl Controller {
     pub fn new(options: ControllerOptions) -> Result<Self, ConfigError> {
         let ControllerOptions { addresses, ca_certificate, tls_server_name, credentials, timeout } = options;
         let addresses = address::parse_all(&addresses, ca_certificate.is_some())?;
-        credentials.check()?;
+        credentials.check(FLAGS)?;
         if timeout.is_zero() {
             return Err(ConfigError::Timeout);
         }
@@ -112,7 +116,7 @@ impl Controller {
     /// Takes at most the timeout for each controller, and once more if the stream turns out to be
     /// missing; usually a few milliseconds.
     pub async fn shape(&self, name: &StreamName) -> Result<StreamShape, ControllerError> {
-        let authorization = self.credentials.header()?;
+        let authorization = self.credentials.header(FLAGS)?;
         let first = self.good.load(Ordering::Relaxed);
         let mut tried = Vec::new();
         for offset in 0..self.nodes.len() {
@@ -141,7 +145,7 @@ impl Controller {
         &self,
         node: &Node,
         name: &StreamName,
-        authorization: Option<&AsciiMetadataValue>,
+        authorization: Option<&HeaderValue>,
     ) -> Result<StreamShape, Refusal> {
         let reply =
             self.within_timeout(node, rpc::current_segments, name, authorization).await.map_err(Refusal::Here)?;
@@ -161,7 +165,7 @@ impl Controller {
                 Err(Refusal::Everywhere(ControllerError::Unauthenticated {
                     address: node.address.to_string(),
                     message,
-                    mend: self.credentials.mend(),
+                    mend: self.credentials.mend(FLAGS),
                 }))
             }
             Reply::Refused(Code::PermissionDenied, message) => {
@@ -181,9 +185,9 @@ impl Controller {
     async fn within_timeout<A, F>(
         &self,
         node: &Node,
-        call: impl Fn(Channel, StreamName, Option<AsciiMetadataValue>) -> F,
+        call: impl Fn(Channel, StreamName, Option<HeaderValue>) -> F,
         name: &StreamName,
-        authorization: Option<&AsciiMetadataValue>,
+        authorization: Option<&HeaderValue>,
     ) -> Result<Reply<A>, Failure>
     where
         F: Future<Output = Result<Reply<A>, Failure>>,
@@ -193,8 +197,9 @@ impl Controller {
                 let (channel, kept) = node.channel(self.trust.as_ref())?;
                 match call(channel, name.clone(), authorization.cloned()).await {
                     // The connection from an earlier look may have been closed by a controller that
-                    // restarted meanwhile; that says nothing about the controller of now.
-                    Err(Failure::Unreachable(_)) if kept => node.forget(),
+                    // restarted meanwhile, perhaps with a new certificate; that says nothing about the
+                    // controller of now.
+                    Err(Failure::Unreachable(_) | Failure::Tls(_)) if kept => node.forget(),
                     outcome => return outcome,
                 }
             }

@@ -116,7 +116,7 @@ fn everything_known() -> Status {
         task_managers: Vec::new(),
     };
     let pool = Pool { replicas: TaskManagers(1), ready: TaskManagers(1), ..Pool::default() };
-    let shape = StreamShape { segments: Segments(1), epoch: 0 };
+    let shape = StreamShape { segments: Segments(1), epoch: Some(0) };
     let name = StreamName { scope: "dna".into(), stream: "reads".into() };
     let seen = Observation {
         streams: vec![Stream { name, shape: Some(Reading { at, value: shape }) }],

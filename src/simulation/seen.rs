@@ -11,7 +11,7 @@ impl World {
     pub fn observe(&mut self, memory: &Memory) -> Observation {
         let now = self.now();
         if !self.faults.controller_away {
-            let shape = StreamShape { segments: Segments(self.segments), epoch: 0 };
+            let shape = StreamShape { segments: Segments(self.segments), epoch: None };
             self.last_shape = Some(Reading { at: now, value: shape });
         }
         self.ask_flink();

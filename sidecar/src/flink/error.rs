@@ -2,29 +2,43 @@
 
 use std::time::Duration;
 
+use crate::http_peer::PeerError;
+
 /// The options make no sense. Each message names the flag and what was seen.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// Not a URL.
-    #[error("--flink-url `{given}`: {problem}; give it as http://host:8081")]
+    #[error("--flink-url `{given}`: {problem}; give it as http://host:8081 or https://host:8081")]
     Url {
         /// As it was written.
         given: String,
         /// What is wrong with it.
         problem: String,
     },
-    /// Encrypted REST is not spoken.
-    #[error("--flink-url `{given}`: https is not supported yet; in the JobManager's pod use http://localhost:8081")]
-    Https {
+    /// An encrypted connection without anything to trust.
+    #[error("--flink-url `{given}` is encrypted; name the file of the CA that signed its certificate with --flink-ca")]
+    NoCertificate {
         /// As it was written.
         given: String,
     },
+    /// Certificates were given for a connection that is not encrypted.
+    #[error("--flink-url `{given}` is not encrypted although --flink-ca is given; write https:// instead")]
+    NotEncrypted {
+        /// As it was written.
+        given: String,
+    },
+    /// The name to expect in Flink's certificate is not a name.
+    #[error("--flink-tls-server-name `{given}` is not a host name")]
+    ServerName {
+        /// As it was written.
+        given: String,
+    },
+    /// One of the files cannot be used.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
     /// A timeout of nothing.
     #[error("--request-timeout must be longer than 0s")]
     Timeout,
-    /// The HTTP client could not be made.
-    #[error("cannot make an HTTP client for --flink-url")]
-    Client(#[source] reqwest::Error),
 }
 
 /// Flink did not answer as it should. Each message names the request and what was seen.
@@ -45,6 +59,17 @@ pub enum FlinkError {
         url: String,
         /// How long was waited.
         timeout: Duration,
+    },
+    /// The two sides could not agree on an encrypted connection.
+    #[error(
+        "no encrypted connection to Flink at {url}: {why}; check --flink-ca and --flink-tls-server-name, and where Flink \
+         wants to know its clients --flink-client-certificate"
+    )]
+    Tls {
+        /// What was asked.
+        url: String,
+        /// Why not.
+        why: String,
     },
     /// The JobManager is starting, or choosing its leader.
     #[error("Flink at {url} is not ready (503): {said}")]
@@ -76,7 +101,7 @@ pub enum FlinkError {
 
 impl FlinkError {
     /// Every value of [`Self::kind`].
-    pub const KINDS: [&str; 5] = ["unreachable", "timeout", "unavailable", "http_status", "bad_answer"];
+    pub const KINDS: [&str; 6] = ["unreachable", "timeout", "tls", "unavailable", "http_status", "bad_answer"];
 
     /// The kind of error, for metric labels.
     #[must_use]
@@ -84,6 +109,7 @@ impl FlinkError {
         match self {
             Self::Unreachable { .. } => "unreachable",
             Self::Timeout { .. } => "timeout",
+            Self::Tls { .. } => "tls",
             Self::Unavailable { .. } => "unavailable",
             Self::Status { .. } => "http_status",
             Self::BadAnswer { .. } => "bad_answer",

@@ -1,62 +1,56 @@
-//! One request and its reply over HTTP: bounded in time and size, and every way to fail told apart.
+//! One request and its reply over HTTP, and every way to fail told apart.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
-use reqwest::{Method, StatusCode, Url, redirect};
+use http::{Method, Request, StatusCode, header::CONTENT_TYPE};
+use rustls::pki_types::ServerName;
 use serde::{Serialize, de::DeserializeOwned};
+use url::Url;
 
-use super::{ConfigError, FlinkError, FlinkOptions, replies::Errors};
-
-/// A reply is some kilobytes, for the largest jobs some hundred. More is not Flink's.
-const LARGEST: usize = 16 * 1024 * 1024;
+use super::{ConfigError, FlinkError, FlinkOptions, FlinkTls, replies::Errors};
+use crate::{
+    http_peer::{self, Body, HttpPeer, NoReply, base_url, beneath, one_line},
+    mounted::Mounted,
+    tls::{Identity, TlsFiles},
+};
 
 /// The REST API as a place.
 #[derive(Debug)]
 pub(super) struct Rest {
-    http: reqwest::Client,
+    http: HttpPeer,
     base: Url,
-    timeout: Duration,
 }
 
 /// A status and what came with it.
 struct Reply {
     url: Url,
     status: StatusCode,
+    location: Option<String>,
     body: Vec<u8>,
 }
 
 impl Rest {
     pub(super) fn new(options: &FlinkOptions) -> Result<Self, ConfigError> {
-        let refuse = |problem: String| ConfigError::Url { given: options.url.clone(), problem };
-        let base = Url::parse(options.url.trim()).map_err(|error| refuse(error.to_string()))?;
-        match base.scheme() {
-            "http" => {}
-            "https" => return Err(ConfigError::Https { given: options.url.clone() }),
-            other => return Err(refuse(format!("the scheme is {other}"))),
-        }
-        if !base.username().is_empty() || base.password().is_some() {
-            return Err(refuse("it must not hold a user name or password".into()));
-        }
-        if base.query().is_some() || base.fragment().is_some() {
-            return Err(refuse("it must not hold a query or fragment".into()));
-        }
+        let given = || options.url.clone();
+        let base = base_url(&options.url).map_err(|problem| ConfigError::Url { given: given(), problem })?;
         if options.timeout.is_zero() {
             return Err(ConfigError::Timeout);
         }
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
-            .timeout(options.timeout)
-            // The JobManager is next door; a proxy for the world outside must not see the requests.
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .build()
-            .map_err(ConfigError::Client)?;
-        Ok(Self { http, base, timeout: options.timeout })
+        match (base.scheme() == "https", &options.tls) {
+            (true, None) => return Err(ConfigError::NoCertificate { given: given() }),
+            (false, Some(_)) => return Err(ConfigError::NotEncrypted { given: given() }),
+            (true, Some(_)) | (false, None) => {}
+        }
+        let server_name = options.tls.as_ref().and_then(|tls| tls.server_name.as_ref()).map(|name| {
+            ServerName::try_from(name.clone()).map_err(|_| ConfigError::ServerName { given: name.clone() })
+        });
+        let files = options.tls.as_ref().map(FlinkTls::files);
+        Ok(Self { http: HttpPeer::new(options.timeout, files, server_name.transpose()?)?, base })
     }
 
     /// The longest that one request may take.
     pub(super) fn timeout(&self) -> Duration {
-        self.timeout
+        self.http.timeout()
     }
 
     /// What must be there.
@@ -101,40 +95,42 @@ impl Rest {
     }
 
     fn url(&self, path: &[&str], query: Option<&str>) -> Url {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            // What stands in a path comes from outside and is escaped here.
-            segments.pop_if_empty().extend(path);
-        }
+        let mut url = beneath(&self.base, path);
         url.set_query(query);
         url
     }
 
     async fn send(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Reply, FlinkError> {
-        let mut request = self.http.request(method, url.clone());
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body);
+        let mut request = Request::builder().method(method).uri(url.as_str());
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
         }
-        let mut response = request.send().await.map_err(|error| self.failed(&url, &error))?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&url, &error))? {
-            if body.len() + chunk.len() > LARGEST {
-                return Err(bad_answer(&url, "it is larger than 16 MiB"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Reply { url, status: response.status(), body })
+        let request = request.body(Body::from(body.unwrap_or_default()));
+        let request = request.map_err(|error| bad_answer(&url, &format!("it cannot be asked for: {error}")))?;
+        let http_peer::Reply { status, location, body } =
+            self.http.send(request).await.map_err(|failure| self.failed(&url, failure))?;
+        Ok(Reply { url, status, location, body })
     }
 
-    fn failed(&self, url: &Url, error: &reqwest::Error) -> FlinkError {
-        if error.is_timeout() {
-            return FlinkError::Timeout { url: url.to_string(), timeout: self.timeout };
+    fn failed(&self, url: &Url, failure: NoReply) -> FlinkError {
+        let address = url.to_string();
+        match failure {
+            NoReply::Timeout => FlinkError::Timeout { url: address, timeout: self.http.timeout() },
+            NoReply::Unreachable(why) => FlinkError::Unreachable { url: address, why },
+            NoReply::Tls(why) => FlinkError::Tls { url: address, why },
+            NoReply::TooLarge => bad_answer(url, "it is larger than 16 MiB"),
         }
-        let mut root: &dyn Error = error;
-        while let Some(source) = root.source() {
-            root = source;
-        }
-        FlinkError::Unreachable { url: url.to_string(), why: one_line(&root.to_string()) }
+    }
+}
+
+impl FlinkTls {
+    fn files(&self) -> TlsFiles {
+        let mounted = |flag, file: &std::path::PathBuf| Mounted { flag, file: file.clone() };
+        let identity = self.identity.as_ref().map(|(certificate, key)| Identity {
+            certificate: mounted("--flink-client-certificate", certificate),
+            key: mounted("--flink-client-key", key),
+        });
+        TlsFiles { ca: mounted("--flink-ca", &self.ca), identity }
     }
 }
 
@@ -144,7 +140,10 @@ impl Reply {
             return Ok(self);
         }
         let url = self.url.to_string();
-        let said = self.said();
+        let said = match &self.location {
+            Some(to) if self.status.is_redirection() => format!("it redirects to {}", one_line(to)),
+            _ => self.said(),
+        };
         Err(match self.status {
             StatusCode::SERVICE_UNAVAILABLE => FlinkError::Unavailable { url, said },
             status => FlinkError::Status { url, status: status.as_u16(), said },
@@ -175,10 +174,4 @@ impl Reply {
 
 fn bad_answer(url: &Url, problem: &str) -> FlinkError {
     FlinkError::BadAnswer { url: url.to_string(), problem: problem.into() }
-}
-
-/// Foreign text, fit for one line of a log.
-fn one_line(text: &str) -> String {
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing");
-    line.chars().filter(|c| !c.is_control()).take(300).collect()
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sluice_core::Job;
 use tokio::time::Instant;
+use url::Url;
 
 use super::{
     FlinkError,
@@ -112,11 +113,11 @@ fn is_pending_records(name: &str) -> bool {
 
 /// The name is an operator's, with whatever a person called it.
 fn query(name: &str) -> String {
-    let mut url = reqwest::Url::parse("http://x/").ok();
+    let mut url = Url::parse("http://x/").ok();
     if let Some(url) = &mut url {
         url.query_pairs_mut().append_pair("get", name).append_pair("agg", "sum");
     }
-    url.as_ref().and_then(reqwest::Url::query).unwrap_or_default().to_owned()
+    url.as_ref().and_then(Url::query).unwrap_or_default().to_owned()
 }
 
 /// Flink writes every number as a floating one.

@@ -16,7 +16,7 @@ use sluice_core::{
 const VERSIONS: [&str; 3] = ["1.17.2", "1.20.5", "2.3.0"];
 
 fn client(url: &str) -> Client {
-    Client::new(&FlinkOptions { url: url.into(), timeout: Duration::from_secs(2) }).unwrap()
+    Client::new(&FlinkOptions { url: url.into(), tls: None, timeout: Duration::from_secs(2) }).unwrap()
 }
 
 async fn observe(version: &str, moment: &str) -> (Recorded, Flink) {

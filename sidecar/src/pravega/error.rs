@@ -1,9 +1,11 @@
 //! What can go wrong with the controllers, and what to do about it.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, time::Duration};
 
 use sluice_core::StreamName;
 use tonic::Code;
+
+use crate::{credentials::CredentialsError, mounted::FileError};
 
 /// The options make no sense. Each message names the flag and what was seen.
 #[derive(Debug, thiserror::Error)]
@@ -34,28 +36,17 @@ pub enum ConfigError {
         address: String,
     },
     /// The certificate file cannot be used.
-    #[error("--pravega-ca {}: {problem}", file.display())]
-    Certificate {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
+    #[error(transparent)]
+    Certificate(#[from] FileError),
     /// The name to expect in the controllers' certificates is not a name.
     #[error("--pravega-tls-server-name `{given}` is not a host name")]
     ServerName {
         /// As it was written.
         given: String,
     },
-    /// A user name that cannot be sent.
-    #[error("--pravega-username `{given}`: a user name must not be empty or hold a colon")]
-    Username {
-        /// As it was written.
-        given: String,
-    },
-    /// The file with the secret cannot be used.
+    /// Credentials that cannot be sent.
     #[error(transparent)]
-    Credentials(Box<ControllerError>),
+    Credentials(#[from] CredentialsError),
     /// A timeout of nothing.
     #[error("--request-timeout must be longer than 0s")]
     Timeout,
@@ -80,7 +71,7 @@ pub enum ControllerError {
         /// What it said.
         message: String,
         /// What to do about it.
-        mend: &'static str,
+        mend: String,
     },
     /// The user may not read the stream.
     #[error("{address} does not let this user read stream {stream}: {message}; grant READ on it or use another user")]
@@ -105,15 +96,8 @@ pub enum ControllerError {
         stream: StreamName,
     },
     /// The file with the secret cannot be used.
-    #[error("{flag} {}: {problem}", file.display())]
-    Credentials {
-        /// The flag that names the file.
-        flag: &'static str,
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
+    #[error(transparent)]
+    Credentials(#[from] FileError),
 }
 
 impl ControllerError {
@@ -141,7 +125,7 @@ impl ControllerError {
             Self::PermissionDenied { .. } => "permission_denied",
             Self::NoSuchScope { .. } => "no_such_scope",
             Self::NoSuchStream { .. } => "no_such_stream",
-            Self::Credentials { .. } => "credentials",
+            Self::Credentials(_) => "credentials",
         }
     }
 }

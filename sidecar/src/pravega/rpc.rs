@@ -3,17 +3,18 @@
 
 use std::{error::Error, io};
 
-use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION, uri::PathAndQuery};
 use sluice_core::{Segments, StreamName, StreamShape};
 use tonic::{
     Code, Request, Status,
     client::Grpc,
-    metadata::AsciiMetadataValue,
+    metadata::MetadataMap,
     transport::{Channel, Endpoint},
 };
 use tonic_prost::ProstCodec;
 
 use super::{ConfigError, Failure, address::Address, tls};
+use crate::tls::handshake_failure;
 
 /// `StreamInfo`.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -90,7 +91,7 @@ pub(super) fn endpoint(address: &Address, trust: Option<&tls::Trust>) -> Result<
 pub(super) async fn current_segments(
     channel: Channel,
     name: StreamName,
-    authorization: Option<AsciiMetadataValue>,
+    authorization: Option<HeaderValue>,
 ) -> Result<Reply<SegmentRanges>, Failure> {
     let path = "/io.pravega.controller.stream.api.grpc.v1.ControllerService/getCurrentSegments";
     call(channel, path, StreamInfo { scope: name.scope, stream: name.stream }, authorization).await
@@ -100,7 +101,7 @@ pub(super) async fn current_segments(
 pub(super) async fn scope_exists(
     channel: Channel,
     name: StreamName,
-    authorization: Option<AsciiMetadataValue>,
+    authorization: Option<HeaderValue>,
 ) -> Result<Reply<Exists>, Failure> {
     let path = "/io.pravega.controller.stream.api.grpc.v1.ControllerService/checkScopeExists";
     call(channel, path, ScopeInfo { scope: name.scope }, authorization).await
@@ -110,7 +111,7 @@ async fn call<Q, A>(
     channel: Channel,
     path: &'static str,
     question: Q,
-    authorization: Option<AsciiMetadataValue>,
+    authorization: Option<HeaderValue>,
 ) -> Result<Reply<A>, Failure>
 where
     Q: prost::Message + 'static,
@@ -118,7 +119,7 @@ where
 {
     let mut request = Request::new(question);
     if let Some(value) = authorization {
-        request.metadata_mut().insert("authorization", value);
+        *request.metadata_mut() = MetadataMap::from_headers(HeaderMap::from_iter([(AUTHORIZATION, value)]));
     }
     let mut grpc = Grpc::new(channel);
     let outcome = match grpc.ready().await {
@@ -137,7 +138,7 @@ where
 
 /// Why there is no connection, or no longer.
 fn broken(error: &(dyn Error + 'static)) -> Failure {
-    if let Some(why) = tls::handshake_failure(error) {
+    if let Some(why) = handshake_failure(error) {
         return Failure::Tls(why);
     }
     let mut root = error;
@@ -181,7 +182,7 @@ pub(super) fn shape(answer: &SegmentRanges) -> Result<StreamShape, String> {
         ));
     }
     let segments = u32::try_from(answer.ranges.len()).map_err(|_| "too many segments".to_owned())?;
-    Ok(StreamShape { segments: Segments(segments), epoch })
+    Ok(StreamShape { segments: Segments(segments), epoch: Some(epoch) })
 }
 
 /// Foreign text, fit for one line of a log.
@@ -209,7 +210,7 @@ mod tests {
             (vec![range(2, 5, 0.5, 1.0), range(0, 0, 0.0, 0.5)], 2, 2),
             (vec![range(7, 9, 0.0, 0.333_33), range(7, 10, 0.333_33, 0.666_66), range(3, 2, 0.666_66, 1.0)], 3, 7),
         ] {
-            let expected = StreamShape { segments: Segments(segments), epoch };
+            let expected = StreamShape { segments: Segments(segments), epoch: Some(epoch) };
             assert_eq!(shape(&SegmentRanges { ranges }), Ok(expected));
         }
     }
@@ -244,7 +245,7 @@ mod tests {
                 .map(|i| range(epoch, i64::from(i), f64::from(i) * share, (f64::from(i + 1) * share).min(1.0)))
                 .collect();
             let shape = shape(&SegmentRanges { ranges }).unwrap();
-            prop_assert_eq!((shape.segments, i64::from(shape.epoch)), (Segments(n), epoch));
+            prop_assert_eq!((shape.segments, shape.epoch.map(i64::from)), (Segments(n), Some(epoch)));
         }
 
         #[test]

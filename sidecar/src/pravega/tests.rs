@@ -38,7 +38,7 @@ async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
 }
 
 fn shape(segments: u32, epoch: u32) -> StreamShape {
-    StreamShape { segments: Segments(segments), epoch }
+    StreamShape { segments: Segments(segments), epoch: Some(epoch) }
 }
 
 #[tokio::test]

@@ -1,22 +1,17 @@
-//! What the agent trusts on an encrypted connection, and what a failed handshake means.
+//! What the agent trusts on an encrypted connection to a controller.
 
-use std::{error::Error, fs, io, path::PathBuf};
+use std::path::PathBuf;
 
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
+use rustls::pki_types::ServerName;
 use tonic::transport::{Certificate, ClientTlsConfig};
 
 use super::ConfigError;
-
-/// No bundle of certificates is larger.
-const LONGEST: u64 = 8 * 1024 * 1024;
+use crate::{mounted::Mounted, tls::ca_pem};
 
 /// The CA file and the name that is expected.
 #[derive(Clone, Debug)]
 pub(super) struct Trust {
-    file: PathBuf,
+    ca: Mounted,
     server_name: Option<String>,
 }
 
@@ -27,56 +22,15 @@ impl Trust {
         {
             return Err(ConfigError::ServerName { given: given.clone() });
         }
-        Ok(Self { file, server_name })
+        Ok(Self { ca: Mounted { flag: "--pravega-ca", file }, server_name })
     }
 
-    /// Reads the file. The certificates are looked at here because the transport takes whatever it
-    /// is given and would complain only at the first handshake, about the wrong side.
+    /// Reads the file.
     pub(super) fn config(&self) -> Result<ClientTlsConfig, ConfigError> {
-        let unusable = |problem: String| ConfigError::Certificate { file: self.file.clone(), problem };
-        let about = fs::metadata(&self.file).map_err(|error| unusable(error.to_string()))?;
-        if !about.is_file() {
-            return Err(unusable("it is not a regular file".into()));
-        }
-        if about.len() > LONGEST {
-            return Err(unusable(format!("it has {} bytes, which is no certificate", about.len())));
-        }
-        let pem = fs::read(&self.file).map_err(|error| unusable(error.to_string()))?;
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|error| unusable(format!("it is not a PEM file: {error}")))?;
-            roots.add(certificate).map_err(|error| unusable(format!("it holds a broken certificate: {error}")))?;
-        }
-        if roots.is_empty() {
-            return Err(unusable("it holds no certificate (`-----BEGIN CERTIFICATE-----`)".into()));
-        }
-        let config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+        let config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca_pem(&self.ca)?));
         Ok(match &self.server_name {
             Some(name) => config.domain_name(name),
             None => config,
         })
     }
-}
-
-/// What the handshake failed of, if it was the handshake that failed.
-pub(super) fn handshake_failure(error: &(dyn Error + 'static)) -> Option<String> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        // An I/O error that wraps another leaves it out of the chain of sources.
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(tls) = error
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()))
-        {
-            return Some(match tls {
-                rustls::Error::InvalidMessage(_) => format!("the controller does not speak TLS ({tls})"),
-                _ => tls.to_string(),
-            });
-        }
-        next = match inner {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
 }

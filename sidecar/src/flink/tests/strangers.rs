@@ -79,15 +79,15 @@ fn bad_options_are_refused_with_the_flag_and_what_was_seen() {
         ("", "relative URL"),
         ("localhost:8081", "the scheme is localhost"),
         ("ftp://a", "the scheme is ftp"),
-        ("https://a:8081", "https is not supported yet"),
+        ("https://a:8081", "--flink-ca"),
         ("http://me:secret@a", "user name or password"),
         ("http://a?b=c", "query"),
         ("http://", "empty host"),
     ] {
-        let options = FlinkOptions { url: url.into(), timeout: Duration::from_secs(1) };
+        let options = FlinkOptions { url: url.into(), tls: None, timeout: Duration::from_secs(1) };
         let message = Client::new(&options).unwrap_err().to_string();
         assert!(message.contains("--flink-url") && message.contains(part), "{url}: {message}");
     }
-    let options = FlinkOptions { url: "http://a".into(), timeout: Duration::ZERO };
+    let options = FlinkOptions { url: "http://a".into(), tls: None, timeout: Duration::ZERO };
     assert!(Client::new(&options).unwrap_err().to_string().contains("--request-timeout"));
 }
