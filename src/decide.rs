@@ -68,7 +68,7 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
         return Err(Hold::AnotherAutoscaler { name: name.clone() });
     }
     let job = the_job(flink)?;
-    let strategy = strategy(flink, job, pool, policy)?;
+    let strategy = strategy(flink, pool, policy)?;
     if let Some(contest) = memory.contest.filter(|contest| contest.times > 1) {
         return Err(Hold::Contested { found: contest.found, until: contest.until });
     }

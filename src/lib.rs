@@ -38,6 +38,7 @@ pub use observation::{
 };
 pub use outcome::{Cost, Ended, Failure, Outcome};
 pub use policy::{Combine, Policy, PolicyError, PolicyOptions, Ratio};
+pub use setup::{SetupProblem, setup_problems};
 pub use step::{Step, Waiting, next_step};
 pub use turn::{Turn, turn};
 pub use units::{Parallelism, Segments, Slots, TaskManagers};

@@ -1,14 +1,18 @@
 //! `sluice check`: looks at everything the agent needs and says how to mend what is missing.
 
 mod advice;
+mod cluster;
+mod flink;
+mod permissions;
 
 use std::process::ExitCode;
 
 use serde::Serialize;
-use sluice_core::{Flink, Job, JobState, Observation, Policy, Pool, Reading, Scheduler, Strategy};
+use sluice_core::{Observation, Policy, Pool, Reading, Scheduler, Strategy};
 
 use crate::{
     args::{Output, ReportArgs, Settings},
+    clock,
     observe::{BadConfig, Look, Trouble, look_once},
 };
 
@@ -53,7 +57,11 @@ pub async fn check(args: ReportArgs) -> anyhow::Result<ExitCode> {
         Some(flink) => flink.settings().await.ok(),
         None => None,
     };
-    let findings = findings(settings, &policy, &observation, &troubles, flink_settings.as_ref());
+    let mut findings = findings(settings, &policy, &observation, &troubles, flink_settings.as_ref());
+    if settings.owner.deployment.is_some() {
+        let adaptive = observation.flink.as_ref().is_some_and(|flink| flink.value.scheduler == Scheduler::Adaptive);
+        findings.extend(cluster::findings(settings, adaptive).await);
+    }
 
     match args.output {
         Output::Json => println!("{}", serde_json::to_string_pretty(&findings)?),
@@ -71,133 +79,62 @@ fn findings(
     flink_settings: Option<&crate::flink::Settings>,
 ) -> Vec<Finding> {
     let mut findings: Vec<_> = troubles.iter().map(unreachable).collect();
-    for stream in &seen.streams {
-        match stream.shape.as_ref().map(|shape| shape.value) {
-            Some(shape) if shape.segments.0 == 0 => findings.push(Finding::problem(
-                "stream",
-                format!("{} is sealed: it has no open segment", stream.name),
-                "follow a stream that is written to",
-            )),
-            Some(shape) => findings.push(Finding::ok("stream", format!("{}: {shape}", stream.name))),
-            None => {}
+    findings.extend(streams(settings, policy, seen));
+    let pool = seen.pool.as_ref().map(|pool| &pool.value);
+    if let Some(Reading { value: flink, .. }) = &seen.flink {
+        findings.extend(flink::findings(flink, pool, policy, settings));
+        if let (Some(flink_settings), Some(strategy)) = (flink_settings, Strategy::of(flink.scheduler)) {
+            findings.extend(advice::advice(flink_settings, flink.version, strategy));
         }
     }
-    if let Some(Reading { value: flink, .. }) = &seen.flink
-        && flink.scheduler != Scheduler::NoFlink
-    {
-        findings.push(Finding::ok("Flink", format!("version {} at {}", flink.version, settings.flink.flink_url)));
-        findings.extend(job(flink, policy, settings));
-        findings.extend(slots(flink, policy));
-    }
-    if let (Some(flink_settings), Some(Reading { value: flink, .. })) = (flink_settings, &seen.flink)
-        && let Some(strategy) = Strategy::of(flink.scheduler)
-    {
-        findings.extend(advice::advice(flink_settings, flink.version, strategy));
-    }
-    if let Some(Reading { value: pool, .. }) = &seen.pool {
-        findings.extend(owner(pool));
-    }
+    findings.extend(pool.into_iter().flat_map(owner));
     findings
 }
 
 fn unreachable(trouble: &Trouble) -> Finding {
     let subject = match trouble.source {
-        "pravega" => "stream",
+        "pravega" | "prometheus" => "stream",
         "flink" => "Flink",
         _ => "TaskManagers",
     };
     Finding::problem(subject, trouble.message.clone(), "make it reachable, or correct the flag that is named")
 }
 
-fn job(flink: &Flink, policy: &Policy, settings: &Settings) -> Vec<Finding> {
+fn streams(settings: &Settings, policy: &Policy, seen: &Observation) -> Vec<Finding> {
     let mut findings = Vec::new();
-    findings.push(scheduler(flink, policy));
-    let Some(job) = flink.job() else {
-        let (found, mend) = match (&settings.flink.flink_job, flink.jobs.len()) {
-            (Some(name), 0) => (format!("no job is called '{name}'"), "correct --flink-job".to_owned()),
-            (None, 0) => ("there is no job on the cluster".to_owned(), "start it in application mode".to_owned()),
-            (_, n) => (format!("there are {n} jobs on the cluster"), "name one with --flink-job".to_owned()),
-        };
-        findings.push(Finding::problem("job", found, mend));
-        return findings;
-    };
-    let found = format!("{} ({}) is {} at parallelism {}", job.name, job.id, job.state.as_str(), job.parallelism);
-    findings.push(Finding::ok("job", found));
-    let most = policy.max_task_managers().slots(policy.slots_per_task_manager());
-    if job.max_parallelism.0 < most.0 {
+    let from_prometheus = settings.prometheus.prometheus_url.is_some();
+    for stream in &seen.streams {
+        let Some(Reading { value: shape, .. }) = &stream.shape else { continue };
+        let age = stream.shape.as_ref().map(|shape| shape.age(clock::now())).unwrap_or_default();
+        findings.push(if shape.segments.0 == 0 {
+            let found = format!("{} is sealed: it has no open segment", stream.name);
+            Finding::problem("stream", found, "follow a stream that is written to")
+        } else if age > policy.staleness() {
+            let found = format!("{}: the sample is {} s old, --staleness allows less", stream.name, age.as_secs());
+            Finding::problem("stream", found, "set --staleness to three times the scrape interval")
+        } else {
+            Finding::ok("stream", format!("{}: {shape}", stream.name))
+        });
+    }
+    if from_prometheus {
         findings.push(Finding::advice(
-            "max parallelism",
-            format!(
-                "{} is less than the {most} slots of --max-task-managers {}",
-                job.max_parallelism,
-                policy.max_task_managers()
-            ),
-            "raise pipeline.max-parallelism (needs a fresh start of the job) or lower --max-task-managers",
+            "stream",
+            "the segments come from Prometheus: a gauge that is missing after a controller restarted, and wrong where there \
+             are two controllers",
+            "give --pravega-controller instead where a controller can be reached",
         ));
     }
-    findings.push(match &job.checkpoints {
-        Some(checkpoints) if checkpoints.last_completed.is_some() => {
-            Finding::ok("checkpoints", "the job completes checkpoints")
-        }
-        Some(_) => Finding::advice("checkpoints", "none has completed yet", "look again after one checkpoint interval"),
-        None if job.state != JobState::Running => {
-            Finding::advice("checkpoints", "not known before the job runs", "look again when it does")
-        }
-        None => Finding::problem(
-            "checkpoints",
-            "the job takes none: each rescale would start it from nothing",
-            "set execution.checkpointing.interval",
-        ),
-    });
-    if !flink.version.has_rest_checkpoints() {
+    let plain = |address: &String| !address.starts_with("tls://") && !address.starts_with("pravegas://");
+    let pravega = &settings.pravega;
+    let secret = pravega.pravega_username.is_some() || pravega.pravega_token_file.is_some();
+    if secret && pravega.pravega_ca.is_none() && pravega.pravega_controller.iter().any(plain) {
         findings.push(Finding::advice(
-            "checkpoints",
-            format!("Flink {} takes none on request", flink.version),
-            "a scale-down waits for the next periodic one; from 1.17 on it asks for its own",
+            "TLS",
+            "credentials go to Pravega's controller unencrypted",
+            "write tls:// and name the CA with --pravega-ca",
         ));
     }
     findings
-}
-
-/// How the job will be rescaled.
-fn scheduler(flink: &Flink, policy: &Policy) -> Finding {
-    let adaptive = "set jobmanager.scheduler: adaptive in Flink's configuration (or scheduler-mode: reactive)";
-    match Strategy::of(flink.scheduler) {
-        Some(Strategy::Readers) => Finding::ok("scheduler", "no Flink: the members are readers"),
-        Some(Strategy::Reactive) if policy.spare_task_managers().0 > 0 => Finding::problem(
-            "scheduler",
-            "reactive mode: the job takes every slot, so that none can be spare",
-            "leave --spare-task-managers out, or set jobmanager.scheduler: adaptive without scheduler-mode",
-        ),
-        Some(Strategy::Reactive) => Finding::ok("scheduler", "reactive mode: the job takes every slot there is"),
-        Some(Strategy::Adaptive) if !flink.version.has_resource_requirements() => Finding::problem(
-            "scheduler",
-            format!("adaptive, but Flink {} cannot be asked for another parallelism (1.18 can)", flink.version),
-            "set scheduler-mode: reactive in Flink's configuration",
-        ),
-        Some(Strategy::Adaptive) => {
-            let bound = flink.job().and_then(Job::upper_bound);
-            if bound.is_some_and(|bound| bound.0 > flink.slots().0.max(1)) {
-                return Finding::advice(
-                    "scheduler",
-                    "adaptive, and the job may take more slots than there are: each TaskManager that comes restarts it",
-                    "set parallelism.default to the width that the job starts with",
-                );
-            }
-            Finding::ok("scheduler", "adaptive: Sluice sets the parallelism, TaskManagers come and go idle")
-        }
-        None => Finding::problem("scheduler", "the parallelism is fixed when the job starts", adaptive),
-    }
-}
-
-fn slots(flink: &Flink, policy: &Policy) -> Option<Finding> {
-    let given = policy.slots_per_task_manager();
-    let other = flink.task_managers.iter().find(|registered| registered.slots != given)?;
-    Some(Finding::problem(
-        "slots",
-        format!("TaskManager {} has {} slots, --slots-per-task-manager says {given}", other.id, other.slots),
-        format!("set --slots-per-task-manager {}", other.slots),
-    ))
 }
 
 fn owner(pool: &Pool) -> Vec<Finding> {

@@ -177,7 +177,11 @@ pub struct Observer {
 pub async fn look_once(settings: &Settings) -> Result<(Peers, Look), BadConfig> {
     let peers = Peers::new(settings, Access::ReadOnly).await?;
     let mut observer = Observer::new(settings);
-    let look = observer.look(&peers, None).await;
+    let mut look = observer.look(&peers, None).await;
+    if observer.last.flink.as_ref().is_some_and(|flink| flink.value.scheduler == Scheduler::Adaptive) {
+        // Only now is it known that it matters which TaskManagers there are.
+        look = observer.look(&peers, None).await;
+    }
     Ok((peers, look))
 }
 

@@ -107,7 +107,12 @@ impl Prometheus {
     pub async fn segments(&self, name: &StreamName) -> Result<Sample, PrometheusError> {
         let query = query_for(&self.query, name);
         // In this order a sample that comes in between is taken for older than it is, not for newer.
-        let age = self.ask(&format!("timestamp({query})"), name).await?.age();
+        let time = self.ask(&format!("timestamp({query})"), name).await;
+        if let Err(PrometheusError::SeveralSeries { .. }) = &time {
+            // What tells more than their times is their values.
+            self.ask(&query, name).await?;
+        }
+        let age = time?.age();
         let value = self.ask(&query, name).await?.value;
         let segments = segments(value)
             .ok_or_else(|| PrometheusError::BadValue { stream: name.clone(), value: value.to_string() })?;
@@ -139,7 +144,7 @@ impl Prometheus {
                 return Err(PrometheusError::Unauthenticated { url: address, said: said(), mend });
             }
             StatusCode::FORBIDDEN => return Err(PrometheusError::PermissionDenied { url: address, said: said() }),
-            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if Answer::error(&reply.body).is_some() => {
                 return Err(PrometheusError::BadQuery { query: query.to_owned(), said: said() });
             }
             status => {

@@ -64,7 +64,6 @@ async fn one_sample_with_its_age_by_the_clock_of_prometheus() {
 
 #[tokio::test]
 async fn what_is_not_one_whole_number_is_no_number() {
-    let at = vector(&[("a", "1000")]);
     for (values, kind, parts) in [
         (&[][..], "no_series", &["dna/reads", SELECTOR, "--pravega-controller"][..]),
         (&[("a", "4"), ("b", "1")], "several_series", &["2 series", r#"{host="a"} says 4, {host="b"} says 1"#]),
@@ -112,6 +111,7 @@ async fn what_is_no_vector_of_prometheus_is_told_apart() {
             "parse error",
         ),
         (422, json!({ "status": "error", "error": "many-to-many" }), "bad_query", "--prometheus-query"),
+        (400, json!("HTTP to HTTPS"), "http_status", "HTTP to HTTPS"),
         (401, json!("who?"), "unauthenticated", "--prometheus-username"),
         (403, json!("no"), "permission_denied", "queries"),
         (404, json!("page"), "http_status", "404"),
