@@ -31,7 +31,7 @@ pub use change::{Asked, Change, Direction, Idle, Requirements, Savepoint, Strate
 pub use decide::{decide, unknown, wanted};
 pub use decision::{Decision, Hold, Source};
 pub use history::History;
-pub use memory::{Capacity, Contest, Edit, Memory};
+pub use memory::{Capacity, Contest, Edit, Memory, Replaced};
 pub use observation::{
     Bounds, Checkpoint, Checkpoints, Choice, Flink, FlinkVersion, Job, JobState, Member, Observation, Operation, Pool,
     Reading, Registered, Rescale, Scheduler, Stream, StreamName, StreamShape, Vertex,

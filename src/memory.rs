@@ -48,8 +48,20 @@ pub struct Memory {
     pub start_time: Option<Duration>,
     /// The job that the rest of the memory is about.
     pub job: Option<String>,
+    /// The job before that one, if there was another.
+    pub replaced: Option<Replaced>,
     /// How many changes there have been.
     pub changes: u64,
+}
+
+/// A job that another has taken the place of: a JobManager without high availability came back, or a
+/// person started the job anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// Its id.
+    pub job: String,
+    /// When the other one was first seen.
+    pub at: Timestamp,
 }
 
 /// How many TaskManagers came when more were asked for.
@@ -103,7 +115,8 @@ impl Memory {
 
         let job = seen.flink.as_ref().and_then(|flink| flink.value.job());
         if let Some(job) = job {
-            if self.job.as_ref().is_some_and(|known| *known != job.id) {
+            if let Some(known) = self.job.take_if(|known| *known != job.id) {
+                self.replaced = Some(Replaced { job: known, at: now });
                 // A job that lost its memory must not be narrowed on the memory of the old one.
                 self.history.clear();
                 self.upper_bound = None;

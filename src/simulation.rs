@@ -310,6 +310,21 @@ impl World {
         self.cached_job = None;
     }
 
+    /// The JobManager goes away and comes back: with high availability it carries the job on, without
+    /// there is a new one that knows nothing. The TaskManagers register again, one after the other.
+    pub fn kill_job_manager(&mut self, away: u64, high_availability: bool) {
+        self.stop_the_job();
+        self.restart_until = Some(self.second + away + self.pace.restart);
+        let mut registers = self.second + away + self.pace.restart;
+        for tm in self.pool.iter_mut().filter(|tm| tm.registers <= self.second) {
+            registers += 2;
+            tm.registers = registers;
+        }
+        if !high_availability {
+            self.replace_job();
+        }
+    }
+
     /// After the clock was set back: what the world itself has planned goes on.
     pub fn settle_clock(&mut self) {
         for tm in &mut self.pool {

@@ -241,6 +241,70 @@ fn a_new_job_id_forbids_shrinking_for_a_window() {
     assert_eq!((world.replicas(), agent.last_reason()), (4, "scale_down_window"));
 }
 
+/// The stream shrinks meanwhile: whatever is not known of the job is no reason to make it narrower.
+#[test]
+fn a_job_manager_that_comes_back_finds_its_task_managers() {
+    for (high_availability, scheduler) in [
+        (false, Scheduler::Reactive),
+        (true, Scheduler::Reactive),
+        (false, Scheduler::Adaptive),
+        (true, Scheduler::Adaptive),
+    ] {
+        let case = format!("{scheduler:?}, high availability: {high_availability}");
+        let mut world = World::with(4, 4, FlinkVersion(1, 20), scheduler);
+        let mut agent = agent();
+        agent.run(&mut world, 120);
+        world.segments = 2;
+        agent.run(&mut world, 30);
+        world.kill_job_manager(100, high_availability);
+        world.faults.flink_away = true;
+        agent.run(&mut world, 100);
+        assert_eq!((world.replicas(), agent.last_reason()), (4, "stale"), "{case}");
+        // It answers, and knows no TaskManagers yet; then some, then all.
+        world.faults.flink_away = false;
+        for _ in 0..15 {
+            agent.run(&mut world, 1);
+            assert_eq!(world.replicas(), 4, "{case}: {}", agent.last_reason());
+        }
+        assert_eq!(agent.memory.replaced.is_some(), !high_availability, "{case}");
+        assert_eq!(agent.memory.contest, None, "{case}: lost requirements are nobody's doing");
+        agent.run(&mut world, 300);
+        assert_eq!((world.replicas(), world.parallelism(), agent.last_reason()), (2, 2, "in_step"), "{case}");
+    }
+}
+
+#[test]
+fn requirements_that_a_new_job_manager_does_not_know_are_asked_for_again() {
+    let mut world = World::with(4, 4, FlinkVersion(1, 20), Scheduler::Adaptive);
+    let mut agent = agent();
+    agent.run(&mut world, 120);
+    for _ in 0..3 {
+        world.kill_job_manager(5, false);
+        agent.run(&mut world, 20);
+        assert_eq!((world.replicas(), world.upper_bound() == 4), (4, world.parallelism() == 4));
+        agent.run(&mut world, 100);
+        assert_eq!((world.replicas(), world.parallelism(), agent.last_reason()), (4, 4, "in_step"));
+    }
+}
+
+#[test]
+fn a_job_manager_that_dies_in_the_middle_of_a_change_ends_it_and_the_next_one_goes_on() {
+    for high_availability in [false, true] {
+        let (mut world, mut agent) = in_step(1);
+        world.segments = 3;
+        agent.look(&mut world);
+        agent.run(&mut world, 3);
+        world.kill_job_manager(30, high_availability);
+        world.faults.flink_away = true;
+        agent.run(&mut world, 30);
+        world.faults.flink_away = false;
+        agent.run(&mut world, 5);
+        assert_eq!((world.replicas(), agent.memory.change.is_some()), (3, high_availability));
+        agent.run(&mut world, 200);
+        assert_eq!((world.replicas(), world.parallelism(), agent.last_reason()), (3, 3, "in_step"));
+    }
+}
+
 #[test]
 fn a_job_that_is_behind_is_not_narrowed() {
     let (mut world, mut agent) = in_step(4);
@@ -347,6 +411,7 @@ enum Event {
     TaskManagerDies(usize),
     AgentRestarts,
     JobReplaced,
+    JobManagerAway { seconds: u64, high_availability: bool },
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -362,6 +427,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0_usize..9).prop_map(Event::TaskManagerDies),
         2 => Just(Event::AgentRestarts),
         1 => Just(Event::JobReplaced),
+        1 => (1_u64..120, any::<bool>())
+            .prop_map(|(seconds, high_availability)| Event::JobManagerAway { seconds, high_availability }),
     ]
 }
 
@@ -403,6 +470,12 @@ proptest! {
                     world.forget_names();
                 }
                 Event::JobReplaced => world.replace_job(),
+                Event::JobManagerAway { seconds, high_availability } => {
+                    world.kill_job_manager(seconds, high_availability);
+                    let before = std::mem::replace(&mut world.faults.flink_away, true);
+                    agent.run(&mut world, seconds);
+                    world.faults.flink_away = before;
+                }
             }
             agent.run(&mut world, seconds);
         }

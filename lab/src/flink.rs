@@ -11,6 +11,7 @@ mod distribution;
 mod job;
 mod rest_api;
 mod script;
+mod security;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use builder::FlinkBuilder;
 pub use conf::{Mode, TaskManagerMemory};
 pub use job::{BusyReader, Job};
 pub use rest_api::{Checkpoints, JobStatus, TaskManager};
+pub use security::RestSecurity;
 
 use crate::cache::{Cache, CacheError, FlinkVersion};
 use crate::clock::Deadline;
@@ -105,6 +107,7 @@ pub struct Flink {
     script: PathBuf,
     checkpoints: PathBuf,
     rest: RestApi,
+    security: Option<RestSecurity>,
     ready_within: Duration,
     job_id: String,
     task_managers: BTreeMap<String, Process>,
@@ -127,7 +130,14 @@ impl Flink {
         Ok(())
     }
 
-    /// The address of the REST API: `http://127.0.0.1:port`.
+    /// Certificates for the REST API; `None` without [`FlinkBuilder::secure`].
+    #[must_use]
+    pub fn security(&self) -> Option<&RestSecurity> {
+        self.security.as_ref()
+    }
+
+    /// The address of the REST API: `http://127.0.0.1:port`, or `https://localhost:port` with
+    /// [`FlinkBuilder::secure`].
     #[must_use]
     pub fn rest_url(&self) -> &str {
         self.rest.url()

@@ -5,7 +5,7 @@ mod cluster;
 mod flink;
 mod permissions;
 
-use std::process::ExitCode;
+use std::{fmt, io::Write as _, process::ExitCode};
 
 use serde::Serialize;
 use sluice_core::{Observation, Policy, Pool, Reading, Scheduler, Strategy};
@@ -63,10 +63,12 @@ pub async fn check(args: ReportArgs) -> anyhow::Result<ExitCode> {
         findings.extend(cluster::findings(settings, adaptive).await);
     }
 
-    match args.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&findings)?),
-        Output::Text => print_text(&findings),
-    }
+    let text = match args.output {
+        Output::Json => serde_json::to_string_pretty(&findings)? + "\n",
+        Output::Text => findings.iter().map(ToString::to_string).collect(),
+    };
+    // Whoever reads only the beginning has what they want.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     let bad = findings.iter().any(|finding| finding.level == Level::Problem);
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -149,16 +151,14 @@ fn owner(pool: &Pool) -> Vec<Finding> {
     findings
 }
 
-fn print_text(findings: &[Finding]) {
-    for finding in findings {
-        let mark = match finding.level {
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.level {
             Level::Ok => "ok     ",
             Level::Advice => "advice ",
             Level::Problem => "PROBLEM",
         };
-        println!("{mark} {:<16} {}", finding.subject, finding.found);
-        if let Some(mend) = &finding.mend {
-            println!("{:<8}{:<16} → {mend}", "", "");
-        }
+        writeln!(f, "{mark} {:<16} {}", self.subject, self.found)?;
+        self.mend.as_ref().map_or(Ok(()), |mend| writeln!(f, "{:<8}{:<16} → {mend}", "", ""))
     }
 }

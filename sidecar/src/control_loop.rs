@@ -78,7 +78,7 @@ impl ControlLoop {
         self.metrics.looked(took);
         let now = clock::now();
         self.count_the_idle(&observation);
-        let had_recovered = self.has_recovered();
+        let (had_recovered, replaced) = (self.has_recovered(), self.memory.replaced.clone());
         let Turn { decision, step, ended } = if self.dry_run {
             self.memory.note(now, &observation, &self.policy);
             // Whoever changes the TaskManagers beside a dry run has every right to.
@@ -87,6 +87,9 @@ impl ControlLoop {
         } else {
             turn(now, &observation, &mut self.memory, &self.policy)
         };
+        if self.memory.replaced != replaced {
+            self.tell_new_job();
+        }
         self.metrics.decided(&decision);
         self.tell_decision(now, &decision);
 
@@ -144,6 +147,17 @@ impl ControlLoop {
             (Err(_), _) => {}
         }
         done
+    }
+
+    fn tell_new_job(&self) {
+        if let (Some(replaced), Some(job)) = (&self.memory.replaced, &self.memory.job) {
+            tracing::warn!(
+                job,
+                before = replaced.job,
+                "Flink runs another job than before: a JobManager without high availability came back, or the job was \
+                 started anew; it is not narrowed before a whole --scale-down-window has been watched"
+            );
+        }
     }
 
     fn tell_decision(&self, now: Timestamp, decision: &Decision) {

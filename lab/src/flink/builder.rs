@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::conf::{Conf, Mode, TaskManagerMemory};
 use super::distribution::{self, Distribution};
 use super::rest_api::RestApi;
+use super::security::RestSecurity;
 use super::{Flink, FlinkError, Job, class_archive, script};
 use crate::cache::{Cache, FlinkVersion};
 use crate::progress::Progress;
@@ -31,6 +32,7 @@ pub struct FlinkBuilder {
     checkpoint_interval: Duration,
     zookeeper: Option<String>,
     quick: bool,
+    secure: bool,
     options: BTreeMap<String, String>,
     ready_within: Duration,
 }
@@ -52,6 +54,7 @@ impl FlinkBuilder {
             checkpoint_interval: Duration::from_secs(10),
             zookeeper: None,
             quick: true,
+            secure: false,
             options: BTreeMap::new(),
             ready_within: Duration::from_mins(2),
         }
@@ -144,6 +147,14 @@ impl FlinkBuilder {
         self
     }
 
+    /// With TLS on the REST API, which also asks its clients for a certificate: [`Flink::security`] has the
+    /// files. Without, if not called.
+    #[must_use]
+    pub fn secure(mut self) -> Self {
+        self.secure = true;
+        self
+    }
+
     /// Sets an option of Flink's configuration, over whatever the lab would set.
     #[must_use]
     pub fn option(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -186,6 +197,15 @@ impl FlinkBuilder {
             Some(port) => run.exact_port(port)?,
             None => run.port()?,
         };
+        let security = self.secure.then(|| RestSecurity::create(&folder.join("security"), &java)).transpose();
+        let security = security.map_err(|source| FlinkError::Write { path: folder.join("security"), source })?;
+        let mut options = self.options;
+        options.extend(security.iter().flat_map(RestSecurity::options));
+        let rest = match &security {
+            Some(security) => RestApi::secure(rest_port, security)
+                .map_err(|source| FlinkError::Write { path: security.ca_file(), source })?,
+            None => RestApi::new(rest_port),
+        };
         let conf = Conf {
             version,
             mode: self.mode,
@@ -197,7 +217,7 @@ impl FlinkBuilder {
             checkpoint_interval: self.checkpoint_interval,
             zookeeper: self.zookeeper,
             quick: self.quick,
-            options: self.options,
+            options,
         };
         let classes = class_archive::ensure(&cache, &java, version, &home, self.progress).await?;
         let distribution = Distribution::new(java, home, &folder, classes)?;
@@ -216,7 +236,8 @@ impl FlinkBuilder {
             launch: distribution.job_manager(self.job_manager_heap, &job),
             script,
             checkpoints: folder.join("checkpoints"),
-            rest: RestApi::new(rest_port),
+            rest,
+            security,
             ready_within: self.ready_within,
             job_id: String::new(),
             task_managers: BTreeMap::new(),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::FlinkError;
+use super::security::RestSecurity;
 use crate::rest;
 
 /// What a job is doing, as the REST API tells it.
@@ -147,6 +148,12 @@ impl RestApi {
     /// A client of the `JobManager` on this port of the loopback.
     pub fn new(port: u16) -> Self {
         Self { client: rest::client(), url: format!("http://127.0.0.1:{port}") }
+    }
+
+    /// The same where the API is encrypted.
+    pub fn secure(port: u16, security: &RestSecurity) -> std::io::Result<Self> {
+        let client = rest::client_with(security.client_config()?);
+        Ok(Self { client, url: format!("https://localhost:{port}") })
     }
 
     pub fn url(&self) -> &str {

@@ -34,7 +34,7 @@ pub(super) async fn findings(settings: &Settings, adaptive: bool) -> Vec<Finding
             Err(error) => {
                 findings.push(Finding::problem(
                     "permission",
-                    format!("cannot ask the API server what the agent may do: {error}"),
+                    format!("cannot ask the API server what the agent may do: {}", root(&error)),
                     "make the API server reachable; every ServiceAccount may ask this of itself by default",
                 ));
                 return findings;
@@ -47,6 +47,15 @@ pub(super) async fn findings(settings: &Settings, adaptive: bool) -> Vec<Finding
     }
     findings.extend(lease_finding(&client, &namespace, &lease).await);
     findings
+}
+
+/// What an HTTP client's error comes from; its outermost one says nothing.
+fn root(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root.to_string()
 }
 
 async fn connect(settings: &Settings) -> Result<(Client, String), kube::Error> {
@@ -111,7 +120,7 @@ async fn pods(client: &Client, namespace: &str, deployment: &Deployment) -> Opti
             "look at `kubectl describe replicaset`: quota or an admission plugin may forbid the pods",
         )
     } else {
-        Finding::ok("selector", format!("`{selector}` selects {} pods, all of Deployment {name}", pods.len()))
+        Finding::ok("selector", format!("`{selector}` selects only pods of Deployment {name} ({})", pods.len()))
     })
 }
 
@@ -149,23 +158,23 @@ mod tests {
 
     use super::*;
 
-    fn deployment(metadata: serde_json::Value) -> Deployment {
+    fn deployment(metadata: &serde_json::Value) -> Deployment {
         serde_json::from_value(json!({ "metadata": metadata })).unwrap()
     }
 
     #[test]
     fn a_manifest_that_names_replicas_is_found_however_it_was_applied() {
         let by_client = json!({ "annotations": { LAST_APPLIED: r#"{"spec":{"replicas":2}}"# } });
-        assert!(manifest(&deployment(by_client)).is_some());
+        assert!(manifest(&deployment(&by_client)).is_some());
         let entry = |operation, fields| json!({ "managedFields": [{ "operation": operation, "fieldsV1": fields }] });
         let replicas = || json!({ "f:spec": { "f:replicas": {} } });
-        assert!(manifest(&deployment(entry("Apply", replicas()))).is_some());
-        assert!(manifest(&deployment(entry("Update", replicas()))).is_none(), "that is a scale");
-        assert!(manifest(&deployment(entry("Apply", json!({ "f:spec": {} })))).is_none());
+        assert!(manifest(&deployment(&entry("Apply", replicas()))).is_some());
+        assert!(manifest(&deployment(&entry("Update", replicas()))).is_none(), "that is a scale");
+        assert!(manifest(&deployment(&entry("Apply", json!({ "f:spec": {} })))).is_none());
         let without = json!({ "annotations": { LAST_APPLIED: r#"{"spec":{}}"# } });
-        assert!(manifest(&deployment(without)).is_none());
+        assert!(manifest(&deployment(&without)).is_none());
         let broken = json!({ "annotations": { LAST_APPLIED: "{" } });
-        assert!(manifest(&deployment(broken)).is_none());
+        assert!(manifest(&deployment(&broken)).is_none());
     }
 
     #[test]

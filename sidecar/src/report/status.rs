@@ -5,7 +5,7 @@ use std::sync::{Arc, RwLock};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use sluice_core::{Capacity, Change, Decision, Ended, Memory, Observation, Policy, Step, Wanted};
+use sluice_core::{Capacity, Change, Decision, Ended, Memory, Observation, Policy, Replaced, Step, Wanted};
 
 use crate::report::history::History;
 
@@ -30,6 +30,9 @@ pub struct Status {
     pub step: Option<Step>,
     /// The change that ended last.
     pub last: Option<Ended>,
+    /// The job that the present one has taken the place of, and since when: a JobManager without high
+    /// availability came back.
+    pub replaced: Option<Replaced>,
     /// What an earlier change learned about the cluster.
     pub capacity: Option<Capacity>,
     /// Changes that may still restart the job within this hour.
@@ -67,6 +70,7 @@ impl Status {
             change: memory.change.clone(),
             step,
             last: memory.last.clone(),
+            replaced: memory.replaced.clone(),
             capacity: memory.capacity,
             restart_budget_left: policy.restarts_per_hour().saturating_sub(spent),
             dry_run: false,

@@ -5,6 +5,7 @@ pub mod dashboards;
 pub mod fake_cluster;
 pub mod generator;
 pub mod lab;
+pub mod peers;
 pub mod percentile;
 pub mod promtool;
 pub mod reading;

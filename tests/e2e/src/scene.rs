@@ -33,6 +33,8 @@ pub struct Setting {
     pub options: Vec<(String, String)>,
     /// The ZooKeeper in which the JobManager keeps what it must not forget; none if not given.
     pub zookeeper: Option<String>,
+    /// Whether Flink's REST API is encrypted and asks for a certificate.
+    pub secure: bool,
     /// Whether Flink keeps its own timeouts, which rescale late.
     pub stock_timeouts: bool,
     /// Whether the job is measured, from what is written from now on, instead of proven, from the
@@ -51,6 +53,7 @@ impl Default for Setting {
             checkpoint_interval: Duration::from_secs(5),
             options: Vec::new(),
             zookeeper: None,
+            secure: false,
             stock_timeouts: false,
             measured: false,
             metrics_ports: 0,
@@ -126,6 +129,9 @@ impl Scene {
         let metrics_ports = (0..setting.metrics_ports).map(|_| run.port()).collect::<Result<Vec<_>, _>>()?;
         if !metrics_ports.is_empty() {
             builder = builder.metrics(&metrics_ports);
+        }
+        if setting.secure {
+            builder = builder.secure();
         }
         if setting.stock_timeouts {
             builder = builder.stock_timeouts();

@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 use sluice_e2e::{
     lab::{Kind, Lab},
+    peers::credentials_for_pravega_rotate_without_a_restart,
     reading::{LONG, Reading, SCOPE, number, wait},
 };
 use sluice_lab::{Pravega, Scaling, rig::Agent};
@@ -27,6 +28,7 @@ fn main() -> Result<()> {
         // The last: it takes what the others stand on away.
         Plain an_outage_that_lasts_is_given_up,
         Secure readers_share_a_stream_over_tls,
+        Secure credentials_for_pravega_rotate_without_a_restart,
     ];
     lab.run(scenes).exit()
 }

@@ -77,14 +77,7 @@ async fn what_is_not_one_whole_number_is_no_number() {
         (&[("a", "four")], "bad_answer", &["`four` is no number"]),
     ] {
         let times: Vec<_> = values.iter().map(|(host, _)| (*host, "1000")).collect();
-        let at = if values.is_empty() {
-            &vector(&[])
-        } else if times.len() > 1 {
-            &vector(&times[..1])
-        } else {
-            &at
-        };
-        let (found, message) = read(&vector(values), at).await.unwrap_err();
+        let (found, message) = read(&vector(values), &vector(&times)).await.unwrap_err();
         assert_eq!(found, kind, "{message}");
         for part in parts {
             assert!(message.contains(part), "{part} in {message}");
