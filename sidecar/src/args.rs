@@ -7,13 +7,13 @@ use sluice_core::StreamName;
 
 mod flink;
 mod policy;
-mod simulate;
 mod prometheus;
+mod simulate;
 
 pub use flink::FlinkArgs;
 pub use policy::{CombineArg, PolicyArgs};
-pub use simulate::{BehaviorArg, Rival, SchedulerArg, SimulateArgs};
 pub use prometheus::PrometheusArgs;
+pub use simulate::{BehaviorArg, Rival, SchedulerArg, SimulateArgs};
 
 /// Keeps the number of Flink TaskManagers in step with the number of segments of a Pravega stream.
 #[derive(Debug, Parser)]

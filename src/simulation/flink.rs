@@ -68,7 +68,7 @@ impl World {
         self.released || self.second > since + MAX_DELAY * self.pace.checkpoint_interval
     }
 
-    fn stop_the_job(&mut self) {
+    pub(super) fn stop_the_job(&mut self) {
         if self.parallelism > 0 && self.restart_until.is_none() {
             self.restarts += 1;
             self.replayed.push(self.second - self.last_checkpoint.map_or(0, |c| c.1));
