@@ -134,6 +134,7 @@ mod tests {
         seen
     }
 
+    /// A real HPA of Kubernetes 1.35.4 took the steps of the first and the fourth line.
     #[test]
     fn a_wide_split_is_followed_in_steps() {
         for (behavior, from, to, wanted) in [
