@@ -81,7 +81,7 @@ def workload() -> Builder:
                     "Of Pravega's segment stores.",
                     (total(rate(of_stream("pravega_segmentstore_segment_write_bytes_total"))), "written"),
                     (total(rate(of_stream("pravega_segmentstore_segment_read_bytes_total"))), "read"),
-                    unit=units.BytesPerSecondIEC,
+                    unit=units.BytesPerSecondSI,
                 ),
                 lines(
                     "Not read yet",
@@ -238,7 +238,7 @@ def task_managers() -> Builder:
                     ),
                     unit="cps",
                 ),
-                subtasks("Heap", "Used.", "flink_taskmanager_Status_JVM_Memory_Heap_Used", units.BytesIEC),
+                subtasks("Heap", "Used.", "flink_taskmanager_Status_JVM_Memory_Heap_Used", units.BytesSI),
                 subtasks("CPU", "Of the machine.", "flink_taskmanager_Status_JVM_CPU_Load", units.PercentUnit),
             ],
             "Job": [

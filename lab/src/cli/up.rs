@@ -57,6 +57,8 @@ pub(super) async fn up(args: UpArgs) -> anyhow::Result<()> {
 
 /// What `lab up` runs.
 struct Lab {
+    /// Where Flink serves its metrics.
+    metrics_ports: Vec<u16>,
     flink: Option<Flink>,
     pravega: Pravega,
 }
@@ -75,11 +77,13 @@ impl Lab {
             builder = builder.secure();
         }
         let pravega = builder.start().await?;
+        let ports = if args.metrics && args.flink.flink.is_some() { METRICS_PORTS } else { 0 };
+        let metrics_ports = (0..ports).map(|_| run.port()).collect::<Result<Vec<_>, _>>()?;
         let flink = match &args.flink.flink {
-            Some(version) => Some(start_flink(run, version, args, &pravega).await?),
+            Some(version) => Some(start_flink(run, version, &args.flink, &metrics_ports, &pravega).await?),
             None => None,
         };
-        Ok(Self { flink, pravega })
+        Ok(Self { metrics_ports, flink, pravega })
     }
 
     fn check(&mut self) -> anyhow::Result<()> {
@@ -113,6 +117,12 @@ impl Lab {
                 println!("user              --username {user} --password-file {}", file.display());
             }
         }
+        for address in self.pravega.metrics_addresses() {
+            println!("metrics           http://{address}/prometheus");
+        }
+        for port in &self.metrics_ports {
+            println!("metrics           http://127.0.0.1:{port}/metrics (a process of Flink, if there is one)");
+        }
         println!("export SLUICE_PRAVEGA_CONTROLLER={}", self.pravega.controller_uri());
         if let Some(flink) = &self.flink {
             println!("jobmanager        {}, job {}", flink.rest_url(), flink.job_id());
@@ -124,8 +134,13 @@ impl Lab {
     }
 }
 
-async fn start_flink(run: &RunDir, version: &str, up: &UpArgs, pravega: &Pravega) -> anyhow::Result<Flink> {
-    let args = &up.flink;
+async fn start_flink(
+    run: &RunDir,
+    version: &str,
+    args: &FlinkArgs,
+    metrics_ports: &[u16],
+    pravega: &Pravega,
+) -> anyhow::Result<Flink> {
     let mut builder = Flink::builder(run, version).mode(args.mode.into()).job(job(version, args, pravega).await?);
     if let Some(port) = args.rest_port {
         builder = builder.rest_port(port);
@@ -133,8 +148,8 @@ async fn start_flink(run: &RunDir, version: &str, up: &UpArgs, pravega: &Pravega
     if args.stock_flink_timeouts {
         builder = builder.stock_timeouts();
     }
-    if up.metrics {
-        builder = builder.metrics(&(0..METRICS_PORTS).map(|_| run.port()).collect::<Result<Vec<_>, _>>()?);
+    if !metrics_ports.is_empty() {
+        builder = builder.metrics(metrics_ports);
     }
     for (name, value) in &args.options {
         builder = builder.option(name, value);

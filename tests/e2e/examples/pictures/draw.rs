@@ -104,7 +104,10 @@ fn minutes(at: f64) -> String {
 fn lines(area: &Area<'_>, filled: &Filled, changes: &[Series], (from, to): (f64, f64)) -> Drawn {
     let Filled { panel, series } = filled;
     let values = series.iter().flat_map(|(_, series)| &series.points).map(|(_, value)| *value);
-    let top = scale::top(values.filter(|value| value.is_finite()).fold(0.0, f64::max), &panel.unit, panel.steps);
+    let top = scale::top(values.filter(|value| value.is_finite()).fold(0.0, f64::max), panel.steps);
+    if series.is_empty() {
+        return nothing(area, "nothing in this time");
+    }
     let (plot, legend) = area.split_vertically(area.dim_in_pixel().1 - 22);
     let mut chart = ChartBuilder::on(&plot)
         .x_label_area_size(20)
@@ -169,6 +172,13 @@ fn pieces(points: &[(f64, f64)], steps: bool) -> Vec<Vec<(f64, f64)>> {
     pieces
 }
 
+fn nothing(area: &Area<'_>, words: &str) -> Drawn {
+    let (width, height) = area.dim_in_pixel();
+    let style = font(14).pos(Pos::new(HPos::Center, VPos::Center));
+    area.draw(&Text::new(words.to_owned(), (i32::try_from(width / 2)?, i32::try_from(height / 2)?), style))?;
+    Ok(())
+}
+
 fn stat(area: &Area<'_>, filled: &Filled) -> Drawn {
     let newest = filled.series.first().and_then(|(legend, series)| Some((legend, series, series.points.last()?.1)));
     let text = match newest {
@@ -193,9 +203,7 @@ fn bars(area: &Area<'_>, filled: &Filled) -> Drawn {
         .collect();
     all.sort_by(|a, b| a.1.total_cmp(&b.1));
     if all.is_empty() {
-        let style = font(14).pos(Pos::new(HPos::Center, VPos::Center));
-        area.draw(&Text::new("none in this time", (width / 2, height / 2), style))?;
-        return Ok(());
+        return nothing(area, "none in this time");
     }
     let most = all.iter().map(|(_, value)| *value).fold(f64::MIN_POSITIVE, f64::max);
     let row = (height / i32::try_from(all.len())?).min(34);

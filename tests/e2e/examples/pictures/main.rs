@@ -21,7 +21,7 @@ const SPLIT_FACTOR: u32 = 4;
 /// A wave that is well above the policy for two minutes, and then silence: the least after which Pravega
 /// splits and merges.
 const LOAD: [&str; 4] = ["--steps", "300/s:20s,900/s:30s,1500/s:100s,700/s:30s,0/s:6m", "--shape", "step"];
-const LASTS: Duration = Duration::from_secs(480);
+const LASTS: Duration = Duration::from_mins(8);
 
 /// Between two points of a picture.
 const STEP: Duration = Duration::from_secs(2);
@@ -59,7 +59,8 @@ async fn main() -> Result<()> {
         Picture { title: &dashboard.title, span, panels: &filled, changes: &changes }.draw(&file)?;
         println!("{}", file.display());
     }
-    ensure!(admin.segments(SCOPE, STREAM).await?.len() > 1, "Pravega has not split the stream: nothing to see");
+    let scaled = watched.prometheus.query("max(sluice_stream_epoch) >= 2").await?;
+    ensure!(!scaled.is_empty(), "Pravega has not both split and merged the stream: there is too little to see");
     watched.close().await?;
     pravega.stop().await?;
     run.passed();

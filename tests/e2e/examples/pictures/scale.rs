@@ -9,17 +9,17 @@ pub fn label(value: f64, unit: &str) -> String {
         "percentunit" => format!("{} %", plain(value * 100.0)),
         "bool_yes_no" if value == 0.0 => "no".to_owned(),
         "bool_yes_no" => "yes".to_owned(),
-        "bytes" => binary(value, "B"),
-        "binBps" => binary(value, "B/s"),
+        "decbytes" => bytes(value, "B"),
+        "Bps" => bytes(value, "B/s"),
         "cps" => format!("{}/s", plain(value)),
         _ => plain(value),
     }
 }
 
-fn binary(value: f64, unit: &str) -> String {
+fn bytes(value: f64, unit: &str) -> String {
     match value {
-        value if value >= 1_048_576.0 => format!("{} Mi{unit}", plain(value / 1_048_576.0)),
-        value if value >= 1024.0 => format!("{} Ki{unit}", plain(value / 1024.0)),
+        value if value >= 1e6 => format!("{} M{unit}", plain(value / 1e6)),
+        value if value >= 1e3 => format!("{} k{unit}", plain(value / 1e3)),
         value => format!("{} {unit}", plain(value)),
     }
 }
@@ -35,14 +35,13 @@ fn plain(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// The next round number above in this unit; whole numbers for counts.
-pub fn top(largest: f64, unit: &str, counts: bool) -> f64 {
+/// The next round number above; whole numbers for counts.
+pub fn top(largest: f64, counts: bool) -> f64 {
     if counts {
         return largest.max(1.0).ceil() + 1.0;
     }
     let largest = if largest > 0.0 && largest.is_finite() { largest * 1.05 } else { 1.0 };
-    let prefix = if matches!(unit, "bytes" | "binBps") { 1024_f64.powf(largest.log(1024.0).floor()) } else { 1.0 };
-    let power = 10_f64.powf((largest / prefix).log10().floor()) * prefix;
+    let power = 10_f64.powf(largest.log10().floor());
     [1.0, 2.0, 3.0, 5.0, 10.0].into_iter().map(|times| times * power).find(|top| *top >= largest).unwrap_or(largest)
 }
 
@@ -59,7 +58,7 @@ mod tests {
             (0.25, "s", "250 ms"),
             (2.5, "s", "2.5 s"),
             (0.995, "percentunit", "100 %"),
-            (1_572_864.0, "binBps", "1.5 MiB/s"),
+            (1_500_000.0, "Bps", "1.5 MB/s"),
         ] {
             assert_eq!(label(value, unit), short);
         }
@@ -67,13 +66,8 @@ mod tests {
 
     #[test]
     fn axes_end_at_round_numbers() {
-        for (largest, unit, counts, round) in [
-            (1400.0, "cps", false, 2000.0),
-            (0.0, "s", false, 1.0),
-            (4.0, "short", true, 5.0),
-            (45.0 * 1_048_576.0, "bytes", false, 50.0 * 1_048_576.0),
-        ] {
-            assert!((top(largest, unit, counts) - round).abs() < 1e-6, "{largest}");
+        for (largest, counts, round) in [(1400.0, false, 2000.0), (0.0, false, 1.0), (4.0, true, 5.0)] {
+            assert!((top(largest, counts) - round).abs() < 1e-6, "{largest}");
         }
     }
 }
