@@ -55,25 +55,33 @@ impl Decision {
     }
 }
 
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Decision {
+    /// Why, in words and without a moment of the clock.
+    pub(crate) fn in_words(&self) -> String {
         match self {
-            Self::Hold(hold) => write!(f, "hold: {hold}"),
+            Self::Hold(hold) => hold.in_words(),
             Self::Abandon(change) => {
                 let then = if change.direction == Direction::Down { "widened" } else { "narrowed" };
-                write!(f, "abandon change {}: the stream {then} again", change.id)
+                format!("change {} is dropped: the stream {then} again", change.id)
             }
-            Self::Start(change) | Self::Retarget(change) => write!(
-                f,
-                "{} {}: {} segments want parallelism {} on {} TaskManagers (now {} on {})",
-                self.kind(),
-                change.direction.as_str(),
+            Self::Start(change) | Self::Retarget(change) => format!(
+                "{} segments want parallelism {} on {} TaskManagers (now {} on {})",
                 change.segments,
                 change.to.parallelism,
                 change.to.task_managers,
                 change.from.parallelism,
                 change.from.task_managers,
             ),
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hold(hold) => write!(f, "hold: {hold}"),
+            Self::Abandon(_) => write!(f, "abandon: {}", self.in_words()),
+            Self::Start(_) | Self::Retarget(_) => write!(f, "{} {}: {}", self.kind(), self.reason(), self.in_words()),
         }
     }
 }
@@ -208,52 +216,55 @@ impl Hold {
 
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.in_words())?;
+        match self.until() {
+            Some(until) => write!(f, ", until {until:.0}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Hold {
+    /// Why, in words and without a moment of the clock: that is [`Hold::until`].
+    pub(crate) fn in_words(&self) -> String {
         match self {
-            Self::Unreadable { source } => write!(f, "{source} cannot be read"),
-            Self::Stale { source, age } => {
-                write!(f, "the last reading of {source} is {} s old", age.as_secs())
-            }
+            Self::Unreadable { source } => format!("{source} cannot be read"),
+            Self::Stale { source, age } => format!("the last reading of {source} is {} s old", age.as_secs()),
             Self::SealedStream { stream } => {
-                write!(f, "stream {stream} is sealed: it has no open segment to follow")
+                format!("stream {stream} is sealed: it has no open segment to follow")
             }
-            Self::InStep => f.write_str("the job is as wide as the stream"),
-            Self::Paused { by } => write!(f, "paused by {by}"),
-            Self::NotLeader => f.write_str("another agent holds the lead"),
-            Self::JobNotRunning { jobs: 0, .. } => f.write_str("there is no such job on the Flink cluster"),
+            Self::InStep => "the job is as wide as the stream".into(),
+            Self::Paused { by } => format!("paused by {by}"),
+            Self::NotLeader => "another agent holds the lead".into(),
+            Self::JobNotRunning { jobs: 0, .. } => "there is no such job on the Flink cluster".into(),
             Self::JobNotRunning { jobs: 1, state } => {
-                write!(f, "the job is {}", state.map_or("not readable", JobState::as_str))
+                format!("the job is {}", state.map_or("not readable", JobState::as_str))
             }
             Self::JobNotRunning { jobs, .. } => {
-                write!(f, "there are {jobs} jobs on the Flink cluster; Sluice follows an application cluster with one")
+                format!("there are {jobs} jobs on the Flink cluster; Sluice follows an application cluster with one")
             }
-            Self::RescaleInFlight { id, meanwhile: None } => write!(f, "change {id} is being carried out"),
+            Self::RescaleInFlight { id, meanwhile: None } => format!("change {id} is being carried out"),
             Self::RescaleInFlight { id, meanwhile: Some(hold) } => {
-                write!(f, "change {id} is being carried out, but {hold}")
+                format!("change {id} is being carried out, but {}", hold.in_words())
             }
-            Self::Settling { until } => write!(f, "the wanted width is new: settling until {until}"),
-            Self::CoolingDown { until } => write!(f, "cooling down after the last change until {until}"),
-            Self::ScaleDownWindow { until } => {
-                write!(f, "a wider job was wanted within the scale-down window, or may have been: until {until}")
+            Self::Settling { .. } => "settling: the wanted width is new".into(),
+            Self::CoolingDown { .. } => "cooling down after the last change".into(),
+            Self::ScaleDownWindow { .. } => {
+                "a wider job was wanted within the scale-down window, or may have been".into()
             }
             Self::CatchingUp { pending: Some(pending) } => {
-                write!(f, "the job is catching up: {pending} records are not read yet")
+                format!("the job is catching up: {pending} records are not read yet")
             }
             Self::CatchingUp { pending: None } => {
-                f.write_str("the job may be catching up: no checkpoint has completed since its last restart")
+                "the job may be catching up: no checkpoint has completed since its last restart".into()
             }
-            Self::RestartBudgetSpent { until } => {
-                write!(f, "the job was restarted as often as an hour allows: until {until}")
-            }
+            Self::RestartBudgetSpent { .. } => "the job was restarted as often as an hour allows".into(),
             Self::CapacityLimited { registered, .. } => {
-                write!(f, "only {registered} TaskManagers are registered at Flink, fewer than asked for")
+                format!("only {registered} TaskManagers are registered at Flink, fewer than asked for")
             }
-            Self::AnotherAutoscaler { name } => {
-                write!(f, "{name} scales the same TaskManagers: remove one of the two")
-            }
-            Self::Contested { found, until } => {
-                write!(f, "somebody else set {found}, again: standing back until {until}")
-            }
-            Self::BadConfig { problem } => f.write_str(problem),
+            Self::AnotherAutoscaler { name } => format!("{name} scales the same TaskManagers: remove one of the two"),
+            Self::Contested { found, .. } => format!("somebody else set {found}, again: standing back"),
+            Self::BadConfig { problem } => problem.clone(),
         }
     }
 }

@@ -13,6 +13,7 @@
 mod change;
 mod decide;
 mod decision;
+mod explain;
 mod guards;
 mod history;
 pub mod invariants;
@@ -30,6 +31,7 @@ mod width;
 pub use change::{Asked, Change, Direction, Idle, Requirements, Savepoint, Strategy};
 pub use decide::{decide, unknown, wanted};
 pub use decision::{Decision, Hold, Source};
+pub use explain::{Attention, Explanation, Guard};
 pub use history::History;
 pub use memory::{Capacity, Contest, Edit, Memory, Replaced};
 pub use observation::{
