@@ -117,6 +117,8 @@ pub struct Change {
     pub restored_before: Option<u64>,
     /// Records that waited to be read by then.
     pub pending_before: Option<u64>,
+    /// Records that the job read in a second by then.
+    pub rate_before: Option<u64>,
     /// How long TaskManagers took to come the last time.
     pub expected_start: Option<Duration>,
     /// The savepoint that this change asked for.

@@ -100,6 +100,7 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
         registered_before: flink.registered(),
         restored_before: job.checkpoints.as_ref().map(|checkpoints| checkpoints.restored),
         pending_before: job.pending_records,
+        rate_before: job.records_per_second,
         expected_start: memory.start_time,
         savepoint: None,
         asked: None,

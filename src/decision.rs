@@ -247,7 +247,7 @@ impl Hold {
             Self::RescaleInFlight { id, meanwhile: Some(hold) } => {
                 format!("change {id} is being carried out, but {}", hold.in_words())
             }
-            Self::Settling { .. } => "settling: the wanted width is new".into(),
+            Self::Settling { .. } => "settling after a change of the stream".into(),
             Self::CoolingDown { .. } => "cooling down after the last change".into(),
             Self::ScaleDownWindow { .. } => {
                 "a wider job was wanted within the scale-down window, or may have been".into()

@@ -122,6 +122,17 @@ fn rested(
     }
 }
 
+/// Until when a change in this direction that restarts the job waits for the last one to be over for long
+/// enough; `None` if it need not. What is shown beside a decision.
+#[must_use]
+pub fn cooling_until(now: Timestamp, memory: &Memory, policy: &Policy, direction: Direction) -> Option<Timestamp> {
+    let cooldown = match direction {
+        Direction::Up => policy.cooldown_up(),
+        Direction::Down => policy.cooldown_down(),
+    };
+    rested(now, memory, direction, cooldown, true).err().and_then(|hold| hold.until())
+}
+
 fn within_budget(now: Timestamp, memory: &Memory, policy: &Policy) -> Result<(), Hold> {
     let budget = usize::try_from(policy.restarts_per_hour()).unwrap_or(usize::MAX);
     if memory.restarts.len() < budget {

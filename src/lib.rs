@@ -32,6 +32,7 @@ pub use change::{Asked, Change, Direction, Idle, Requirements, Savepoint, Strate
 pub use decide::{decide, unknown, wanted};
 pub use decision::{Decision, Hold, Source};
 pub use explain::{Attention, Explanation, Guard};
+pub use guards::cooling_until;
 pub use history::History;
 pub use memory::{Capacity, Contest, Edit, Memory, Replaced};
 pub use observation::{

@@ -33,6 +33,8 @@ pub struct Cost {
     /// How much input was read twice: from the trigger of the checkpoint that the job went back to
     /// until it stopped running.
     pub replayed: Option<Duration>,
+    /// About how many records that was, by the rate at which the job read when the change was decided.
+    pub replayed_records: Option<u64>,
     /// How long Flink says it took, from the request or the first new slot on (from 2.3 on).
     pub rescale: Option<Duration>,
 }
@@ -48,10 +50,15 @@ impl Cost {
             .and_then(|job| job.stopped.zip(job.whole_since))
             .filter(|(stopped, _)| *stopped >= change.started);
         let from = checkpoints.and_then(|checkpoints| checkpoints.restored_from);
+        let replayed = restarted.zip(from).and_then(|((stopped, _), from)| between(from.triggered_at, stopped));
+        let records = |(replayed, rate): (Duration, u64)| {
+            u64::try_from(replayed.as_millis()).unwrap_or(u64::MAX).saturating_mul(rate) / 1000
+        };
         Self {
             restarts,
             downtime: restarted.and_then(|(stopped, ran)| between(stopped, ran)),
-            replayed: restarted.zip(from).and_then(|((stopped, _), from)| between(from.triggered_at, stopped)),
+            replayed,
+            replayed_records: replayed.zip(change.rate_before).map(records),
             rescale: job
                 .and_then(|job| job.rescale)
                 .filter(|rescale| rescale.started >= change.started)

@@ -45,6 +45,7 @@ fn seen(segments: u32, n: u32) -> Observation {
             restored_from: None,
         }),
         pending_records: Some(0),
+        records_per_second: None,
     };
     let task_managers = (0..n).map(|i| Registered { id: format!("tm-{i}"), slots: Slots(1) }).collect();
     let flink = Flink { version: FlinkVersion(1, 20), scheduler: Scheduler::Reactive, jobs: vec![job], task_managers };

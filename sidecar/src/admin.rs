@@ -5,7 +5,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Json, Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -13,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     clock,
-    report::{metrics::Metrics, status::Shared},
+    report::{metrics::Metrics, page, status::Shared},
 };
 
 /// What the endpoints show.
@@ -44,23 +45,45 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
 pub async fn serve(listener: TcpListener, admin: Admin) -> std::io::Result<()> {
     let router = Router::new()
         .route("/", get(index))
+        .route("/plot.json", get(plot))
+        .route("/page.js", get(|| asset("text/javascript; charset=utf-8", page::SCRIPT)))
+        .route("/uplot.js", get(|| asset("text/javascript; charset=utf-8", page::PLOTTING)))
+        .route("/page.css", get(|| asset("text/css; charset=utf-8", page::STYLE)))
+        .route("/icon.svg", get(|| asset("image/svg+xml", page::ICON)))
         .route("/live", get(live))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/state", get(state))
         .route("/history", get(history))
+        .layer(middleware::map_response(guarded))
         .with_state(admin);
     axum::serve(listener, router).await
 }
 
-async fn index() -> &'static str {
-    "Sluice keeps the TaskManagers of a Flink job in step with the segments of a Pravega stream.\n\
-     \n\
-     /state    the newest observation, the decision and its reason, as JSON\n\
-     /history  decisions and changes, oldest first, as JSON\n\
-     /metrics  for Prometheus\n\
-     /ready    200 when everything the agent reads is known and fresh, and there is a job\n\
-     /live     200 while the agent looks\n"
+/// What is said with each answer: take it for what it says it is, tell nobody of it, frame it nowhere, and
+/// keep nothing that changes.
+async fn guarded(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::CONTENT_SECURITY_POLICY));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn index(State(admin): State<Admin>) -> Response {
+    let page = page::page(clock::now(), &admin.shared).into_string();
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
+}
+
+async fn plot(State(admin): State<Admin>) -> Response {
+    Json(page::plot(clock::now(), &admin.shared)).into_response()
+}
+
+/// The page asks for these under their version, so that a browser need not ask again.
+async fn asset(kind: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=86400, immutable")], text).into_response()
 }
 
 /// Depends on no peer: a sidecar must not be killed because Pravega is away.
@@ -97,6 +120,6 @@ async fn state(State(admin): State<Admin>) -> Response {
     }
 }
 
-async fn history(State(admin): State<Admin>) -> Json<serde_json::Value> {
-    Json(admin.shared.history_json())
+async fn history(State(admin): State<Admin>) -> Response {
+    Json(admin.shared.history_since(0)).into_response()
 }

@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sluice_core::StreamName;
 
+use crate::{history::HistoryCommand, report::history_keeper::HistoryArgs};
+
 mod flink;
 mod policy;
 mod prometheus;
@@ -45,6 +47,8 @@ pub enum Command {
     Check(ReportArgs),
     /// Replay a day in a second: how this policy follows a stream, beside an HPA and KEDA.
     Simulate(Box<SimulateArgs>),
+    /// Print what a running agent decided and changed, and why, or what one left in a file.
+    History(HistoryCommand),
 }
 
 /// `sluice run`.
@@ -54,7 +58,7 @@ pub struct RunArgs {
     #[allow(missing_docs)]
     pub settings: Settings,
 
-    /// Where /metrics, /live, /ready, /state and /history are served.
+    /// Where the page, /metrics, /live, /ready, /state and /history are served.
     #[arg(
         long,
         env = "SLUICE_LISTEN",
@@ -77,6 +81,10 @@ pub struct RunArgs {
     /// they are only kept in memory.
     #[arg(long, env = "SLUICE_STATE_FILE", value_name = "FILE", help_heading = "Agent")]
     pub state_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub history: HistoryArgs,
 
     /// What to do when the configuration cannot be acted on. In a JobManager pod use `hold`: a
     /// sidecar that exits would keep the JobManager down.
@@ -245,7 +253,7 @@ impl PravegaArgs {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write 30s, 2m or 1h30m"))
 }
 

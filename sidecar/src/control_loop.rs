@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use sluice_core::{Change, Decision, Memory, Observation, Policy, Step, Turn, decide, turn};
+use sluice_core::{Attention, Change, Decision, Memory, Observation, Policy, Step, Turn, decide, turn};
 
 use crate::{
     act, clock,
@@ -95,10 +95,12 @@ impl ControlLoop {
 
         let mut status = Status::new(now, observation, decision, step.clone(), &self.memory, &self.policy);
         status.dry_run = self.dry_run;
+        status.next_look = Some(now + self.interval());
         self.shared.set_status(status);
 
         if let Some(last) = self.memory.last.as_ref().filter(|_| !had_recovered && ended.is_none()) {
             self.metrics.recovered(last);
+            self.shared.recovered(last);
         }
         if let Some(ended) = &ended {
             self.metrics.ended(ended);
@@ -162,12 +164,15 @@ impl ControlLoop {
 
     fn tell_decision(&self, now: Timestamp, decision: &Decision) {
         if self.shared.decided(now, decision) {
-            tracing::info!(decision = decision.kind(), reason = decision.reason(), "{decision}");
+            let told = decision.explain();
+            let mend = matches!(told.attention, Attention::Look | Attention::Act).then_some(told.mend);
+            tracing::info!(decision = decision.kind(), reason = decision.reason(), mend, "{decision}");
         }
     }
 
     fn tell_troubles(&mut self, now: Timestamp, troubles: Vec<Trouble>) {
         self.metrics.troubled(&troubles);
+        self.shared.set_troubles(troubles.clone());
         self.logged.retain(|_, at| now < *at + REPEAT_TROUBLE);
         for Trouble { source, kind, message } in troubles {
             if self.logged.insert((source, kind), now).is_none() {

@@ -227,7 +227,7 @@ impl Client {
         });
         let has_settled = job.all_subtasks_run && details.running_for().is_some_and(|running| running > cached_for);
         job.checkpoints = statistics.and_then(|statistics| statistics.checkpoints(has_settled));
-        job.pending_records = self.pending_records(&job, &details, now).await;
+        (job.pending_records, job.records_per_second) = self.waiting_and_read(&job, &details, now).await;
         Ok(Some(job))
     }
 
@@ -240,9 +240,14 @@ impl Client {
         }
     }
 
-    /// Records that wait at the source. Worth less than the rest of a look, so nothing that goes
-    /// wrong here fails it.
-    async fn pending_records(&self, job: &Job, details: &replies::Details, now: Instant) -> Option<u64> {
+    /// Records that wait at the source, and those that it reads in a second. Worth less than the rest of a
+    /// look, so nothing that goes wrong here fails it.
+    async fn waiting_and_read(
+        &self,
+        job: &Job,
+        details: &replies::Details,
+        now: Instant,
+    ) -> (Option<u64>, Option<u64>) {
         let known = |pending: Option<Pending>| {
             self.learned(|learned| {
                 let known = learned.jobs.entry(job.id.clone()).or_default();
@@ -252,13 +257,13 @@ impl Client {
         };
         if !pending::has_settled(job, details) {
             known(Some(Pending::default()));
-            return None;
+            return (None, None);
         }
         let mut pending = known(None);
         if pending.is_due(job, now) {
             pending = known(Some(pending.read(&self.rest, job, details, now).await));
         }
-        pending.records()
+        (pending.records(), pending.rate())
     }
 
     /// Asks for other resource requirements: all vertices of the job must be in it.

@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod flink;
 mod http_peer;
 pub mod mounted;
+pub mod history;
 pub mod observe;
 pub mod plan;
 pub mod pravega;

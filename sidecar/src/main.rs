@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use sluice::{
     args::{Cli, Command},
-    check,
+    check, history,
     observe::BadConfig,
     plan, run,
     simulate::{self, BadInput},
@@ -24,6 +24,7 @@ async fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(args).await,
         Command::Check(args) => check::check(args).await,
         Command::Simulate(args) => simulate::simulate(&args),
+        Command::History(args) => history::history(args).await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("sluice: {error:#}");

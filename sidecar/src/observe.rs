@@ -159,6 +159,7 @@ impl Trouble {
         ("flink", &[NO_SUCH_JOB]),
         ("task_managers", &OwnerError::KINDS),
         ("state_file", &["write"]),
+        ("history", &["file", "config_map"]),
     ];
 
     pub(crate) fn new(source: &'static str, kind: &'static str, error: &dyn fmt::Display) -> Self {

@@ -58,8 +58,11 @@ fn print_text(status: &Status) {
         format!("parallelism {} on {} TaskManagers{limit}", wanted.width.parallelism, wanted.width.task_managers)
     });
     println!("{:<20} {wanted}", "wanted");
+    let told = &status.explanation;
     println!("{:<20} {}", "decision", status.because);
-    if let Some(until) = status.next_change_possible {
-        println!("{:<20} {until}, if the agent has been running", "next change");
+    println!("{:<20} {}: {}", "decided by", told.guard, told.means);
+    println!("{:<20} {}", "to change it", told.mend);
+    if let Some(until) = told.until {
+        println!("{:<20} {until:.0}, if the agent has been running", "next change");
     }
 }

@@ -29,6 +29,7 @@ pub fn as_flink(pool: &Reading<Pool>, slots: Slots) -> Reading<Flink> {
         rescale: None,
         checkpoints: None,
         pending_records: None,
+        records_per_second: None,
     };
     let flink =
         Flink { version: FlinkVersion(0, 0), scheduler: Scheduler::NoFlink, jobs: vec![job], task_managers: readers };

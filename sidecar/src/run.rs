@@ -1,6 +1,6 @@
 //! `sluice run`: wires the loop and the endpoints together, and ends them together.
 
-use std::{collections::HashMap, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::HashMap, io::IsTerminal as _, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use sluice_core::{Memory, Observation, Policy, PolicyOptions, decide};
@@ -14,7 +14,10 @@ use crate::{
     control_loop::ControlLoop,
     observe::{Access, BadConfig, Observer, Peers},
     report::{
+        history_config_map::ConfigMapOptions,
+        history_keeper::HistoryKeeper,
         metrics::Metrics,
+        redact::redact,
         status::{Shared, Status},
     },
     state_file::StateFile,
@@ -29,6 +32,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let admin = Admin { shared: shared.clone(), metrics: metrics.clone(), stuck_after: stuck_after(&args) };
     tracing::info!(listen = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "sluice starts");
 
+    let mut keeper = HistoryKeeper::open(history_file(&args), config_map(&args), shared.clone(), metrics.clone()).await;
     let agent = async {
         let mut said = String::new();
         loop {
@@ -45,9 +49,26 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     tokio::select! {
         served = admin::serve(listener, admin) => served.context("the endpoints ended")?,
         error = agent => return Err(error.into()),
+        () = keeper.run() => {}
         signal = asked_to_stop() => tracing::info!(signal = signal?, "stopping; the TaskManagers stay as they are"),
     }
+    keeper.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+fn history_file(args: &RunArgs) -> Option<PathBuf> {
+    let beside_pool = || args.settings.owner.pool_dir.as_ref().map(|dir| dir.join("history.jsonl"));
+    // A dry run may stand beside the agent that acts, whose history is none of its business.
+    args.history.history_file.clone().or_else(|| beside_pool().filter(|_| !args.dry_run))
+}
+
+fn config_map(args: &RunArgs) -> Option<ConfigMapOptions> {
+    Some(ConfigMapOptions {
+        name: args.history.history_config_map.clone()?,
+        namespace: args.settings.owner.namespace.clone(),
+        kubeconfig: args.settings.owner.kubeconfig.clone(),
+        timeout: args.settings.flink.request_timeout,
+    })
 }
 
 async fn control_loop(args: &RunArgs, shared: &Shared, metrics: &Arc<Metrics>) -> Result<ControlLoop, BadConfig> {
@@ -85,7 +106,7 @@ async fn control_loop(args: &RunArgs, shared: &Shared, metrics: &Arc<Metrics>) -
 /// file may have been mounted meanwhile): in the JobManager pod a sidecar that exits would keep the
 /// JobManager down with it.
 async fn hold(error: &BadConfig, said: &mut String, shared: &Shared, metrics: &Metrics) {
-    let problem = error.to_string();
+    let problem = redact(&error.to_string());
     if *said != problem {
         tracing::error!("{problem}; holding (--on-bad-config hold)");
         said.clone_from(&problem);

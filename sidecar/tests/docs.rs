@@ -1,4 +1,4 @@
-//! `docs/cli.md` and `docs/metrics.md` are made from the program. `make docs` writes them; here
+//! `docs/cli.md`, `docs/metrics.md` and `docs/reasons.md` are made from the program. `make docs` writes them; here
 //! they are compared.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
@@ -15,7 +15,7 @@ use sluice::{
     },
 };
 use sluice_core::{
-    Capacity, Decision, Flink, FlinkVersion, Hold, Job, JobState, Memory, Observation, Parallelism, Policy,
+    Capacity, Decision, Flink, FlinkVersion, Guard, Hold, Job, JobState, Memory, Observation, Parallelism, Policy,
     PolicyOptions, Pool, Reading, Scheduler, Segments, Stream, StreamName, StreamShape, TaskManagers,
 };
 
@@ -53,6 +53,23 @@ fn without_environment(help: &str) -> String {
         }
     }
     lines.join("\n") + "\n"
+}
+
+#[test]
+fn reasons() {
+    let mut text = String::from("<!-- Made by `make docs` from the program. -->\n\n# Why Sluice holds\n\n");
+    text.push_str(
+        "Every look ends in a decision, and most are to hold. The guards below are asked in this order; the first that \
+         objects is the answer. Its reason has one name everywhere: in the log, in \
+         `sluice_decisions_total{decision=\"hold\",reason=\"…\"}`, in `/state`, in `/history`, on the page and here. \
+         `sluice plan`, the page and `/state` say the same as this table, with the numbers of the moment.\n\n",
+    );
+    text.push_str("| reason | what it means | what would change it | what it asks of a person |\n|---|---|---|---|\n");
+    for guard in Guard::ALL {
+        let Guard { reason, means, mend, attention } = guard;
+        writeln!(text, "| `{reason}` | {means} | {mend} | {} |", attention.in_words()).unwrap();
+    }
+    compare("reasons.md", &text);
 }
 
 #[test]
@@ -107,7 +124,8 @@ fn everything_known() -> Status {
         busy: None,
         rescale: None,
         checkpoints: None,
-        pending_records: None,
+        pending_records: Some(0),
+        records_per_second: Some(0),
     };
     let flink = Flink {
         version: FlinkVersion(1, 20),

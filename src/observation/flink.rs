@@ -155,6 +155,8 @@ pub struct Job {
     pub checkpoints: Option<Checkpoints>,
     /// Records that the source has not read yet (FLIP-33 `pendingRecords`); `None` if unknown.
     pub pending_records: Option<u64>,
+    /// Records that the source reads in a second, as Flink's meter says; `None` if unknown.
+    pub records_per_second: Option<u64>,
 }
 
 impl Job {

@@ -130,6 +130,7 @@ impl World {
                 restored_from: self.restored_from.map(|(id, s)| Checkpoint { id, triggered_at: at(s) }),
             }),
             pending_records: self.pending,
+            records_per_second: None,
         }
     }
 }

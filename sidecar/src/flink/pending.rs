@@ -1,4 +1,5 @@
-//! How many records wait at the source, read from the metrics of the source vertices.
+//! How many records wait at the source and how many it reads in a second, read from the metrics of the
+//! source vertices.
 //!
 //! Flink gathers metrics every 10 s, so they are asked for every few looks only. The metric's name
 //! begins with the operator's, and an unknown name is answered with an empty list; so the name is
@@ -33,6 +34,7 @@ pub(super) struct Pending {
     /// Vertex and metric, for every source.
     names: Vec<(String, String)>,
     records: Option<u64>,
+    rate: Option<u64>,
     next: Option<Instant>,
 }
 
@@ -45,6 +47,11 @@ impl Pending {
     /// The last answer.
     pub(super) fn records(&self) -> Option<u64> {
         self.records
+    }
+
+    /// The last answer as to how many records are read in a second.
+    pub(super) fn rate(&self) -> Option<u64> {
+        self.rate
     }
 
     /// It is time to ask again.
@@ -70,6 +77,9 @@ impl Pending {
             }
             Err(_) => None,
         };
+        let names: Vec<_> = self.names.iter().map(|(vertex, name)| (vertex.clone(), rate_beside(name))).collect();
+        let rate = tokio::time::timeout(rest.timeout(), sum_of(rest, job, &names)).await;
+        self.rate = rate.ok().and_then(Result::ok).flatten().filter(|_| self.records.is_some());
         if self.records.is_none() {
             self.names.clear();
         }
@@ -90,17 +100,27 @@ impl Pending {
                 }
             }
         }
-        let mut total = None;
-        for (vertex, name) in &self.names {
-            let metrics: Vec<Metric> = rest.query(&path(&job.id, vertex), &query(name)).await?;
-            let Some(sum) = metrics.into_iter().find(|metric| metric.id == *name).and_then(|metric| metric.sum) else {
-                return Ok(None);
-            };
-            let Some(sum) = whole(sum) else { return Ok(None) };
-            total = Some(total.unwrap_or(0_u64).saturating_add(sum));
-        }
-        Ok(total)
+        sum_of(rest, job, &self.names).await
     }
+}
+
+/// The sum of these metrics of these vertices; `None` if one of them is not told.
+async fn sum_of(rest: &Rest, job: &Job, names: &[(String, String)]) -> Result<Option<u64>, FlinkError> {
+    let mut total = None;
+    for (vertex, name) in names {
+        let metrics: Vec<Metric> = rest.query(&path(&job.id, vertex), &query(name)).await?;
+        let Some(sum) = metrics.into_iter().find(|metric| metric.id == *name).and_then(|metric| metric.sum) else {
+            return Ok(None);
+        };
+        let Some(sum) = whole(sum) else { return Ok(None) };
+        total = Some(total.unwrap_or(0_u64).saturating_add(sum));
+    }
+    Ok(total)
+}
+
+/// The meter of the same operator: what a source has read is what it gives on.
+fn rate_beside(pending: &str) -> String {
+    format!("{}numRecordsOutPerSecond", pending.trim_end_matches("pendingRecords"))
 }
 
 fn path<'a>(job: &'a str, vertex: &'a str) -> [&'a str; 6] {

@@ -222,6 +222,7 @@ impl Details {
             rescale: None,
             checkpoints: None,
             pending_records: None,
+            records_per_second: None,
         }
     }
 

@@ -9,7 +9,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
-use sluice_core::{Change, Decision, Direction, Ended, Flink, Job, Outcome, Strategy, TaskManagers};
+use sluice_core::{Change, Decision, Direction, Ended, Flink, Hold, Job, Outcome, Strategy, TaskManagers};
 
 use crate::{
     act::ACTIONS,
@@ -65,6 +65,12 @@ const PHASE_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.
 /// Seconds: from a restart that nobody notices to one that goes back minutes.
 const COST_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0];
 
+/// Restarts: one is what a change should cost, and none if it touches only idle TaskManagers.
+const RESTART_BUCKETS: [f64; 6] = [0.0, 1.0, 2.0, 3.0, 5.0, 10.0];
+
+/// Records: from none worth speaking of to minutes of a busy stream.
+const RECORD_BUCKETS: [f64; 8] = [0.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0, 10_000_000.0, 100_000_000.0];
+
 /// Seconds: from a loopback answer to the request timeout.
 const LOOK_BUCKETS: [f64; 8] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5];
 
@@ -87,6 +93,8 @@ pub struct Metrics {
     changes: Family<ChangeLabels, Counter>,
     phases: Family<PhaseLabels, Histogram>,
     restarts: Family<CostLabels, Counter>,
+    restarts_each: Family<CostLabels, Histogram>,
+    replayed_records: Family<CostLabels, Histogram>,
     downtime: Family<CostLabels, Histogram>,
     replayed: Family<CostLabels, Histogram>,
     rescale: Family<CostLabels, Histogram>,
@@ -111,6 +119,8 @@ impl Metrics {
         let changes = Family::<ChangeLabels, Counter>::default();
         let phases = Family::<PhaseLabels, Histogram>::new_with_constructor(|| Histogram::new(PHASE_BUCKETS));
         let restarts = Family::<CostLabels, Counter>::default();
+        let restarts_each = Family::<CostLabels, Histogram>::new_with_constructor(|| Histogram::new(RESTART_BUCKETS));
+        let replayed_records = Family::<CostLabels, Histogram>::new_with_constructor(|| Histogram::new(RECORD_BUCKETS));
         let [downtime, replayed, rescale, recovery] =
             [(); 4].map(|()| Family::<CostLabels, Histogram>::new_with_constructor(|| Histogram::new(COST_BUCKETS)));
         for (strategy, direction) in strategies_and_directions() {
@@ -122,7 +132,7 @@ impl Metrics {
             }
             let labels = CostLabels { strategy, direction };
             let _ = restarts.get_or_create(&labels);
-            for cost in [&downtime, &replayed, &rescale, &recovery] {
+            for cost in [&restarts_each, &replayed_records, &downtime, &replayed, &rescale, &recovery] {
                 let _ = cost.get_or_create(&labels);
             }
         }
@@ -132,12 +142,18 @@ impl Metrics {
             changes.clone(),
         );
         registry.register("job_restarts", "Restarts of the job seen during changes", restarts.clone());
+        registry.register("change_restarts", "Restarts of the job that one change cost", restarts_each.clone());
+        registry.register(
+            "change_replayed_records",
+            "Records that a change had read twice, about: the input read twice at the rate before the change",
+            replayed_records.clone(),
+        );
         let mut seconds = |name: &str, help: &str, family: &Family<CostLabels, Histogram>| {
             registry.register_with_unit(name, help, Unit::Seconds, family.clone());
         };
         seconds(
             "change_downtime",
-            "How long the job did not run in the last restart of a change, by Flink's data",
+            "Silence: how long the job did not run in the last restart of a change, by Flink's data",
             &downtime,
         );
         seconds(
@@ -185,6 +201,8 @@ impl Metrics {
             changes,
             phases,
             restarts,
+            restarts_each,
+            replayed_records,
             downtime,
             replayed,
             rescale,
@@ -218,6 +236,11 @@ impl Metrics {
         }
         let cost = &ended.cost;
         self.restarts.get_or_create(&labels).inc_by(cost.restarts.unwrap_or(0));
+        for (family, count) in [(&self.restarts_each, cost.restarts), (&self.replayed_records, cost.replayed_records)] {
+            if let Some(count) = count {
+                family.get_or_create(&labels).observe(count as f64);
+            }
+        }
         for (family, cost) in
             [(&self.downtime, cost.downtime), (&self.replayed, cost.replayed), (&self.rescale, cost.rescale)]
         {
@@ -324,10 +347,12 @@ fn gauges(status: &Status) -> Vec<(&'static str, &'static str, Option<Unit>, Sam
     ];
     let parallelism =
         parallelism.iter().filter_map(|(state, n)| Some((labels(&[("state", state)]), f64::from((*n)?)))).collect();
-    let holding = match &status.decision {
-        Decision::Hold(hold) => vec![(labels(&[("reason", hold.as_str())]), 1.0)],
-        _ => Samples::new(),
+    let held = match &status.decision {
+        Decision::Hold(hold) => Some(hold.as_str()),
+        _ => None,
     };
+    let holding =
+        Hold::REASONS.iter().map(|reason| (labels(&[("reason", reason)]), f64::from(u8::from(held == Some(*reason)))));
     vec![
         ("stream_segments", "Open segments of a stream", None, streams(|shape| Some(shape.segments.0))),
         ("stream_epoch", "Newest epoch of a stream's open segments", None, streams(|shape| shape.epoch)),
@@ -344,14 +369,32 @@ fn gauges(status: &Status) -> Vec<(&'static str, &'static str, Option<Unit>, Sam
             None,
             parallelism,
         ),
+        (
+            "job_records_per_second",
+            "Records that the job reads in a second, as Flink's meter says",
+            None,
+            one(job.and_then(|job| job.records_per_second).map(|rate| rate as f64)),
+        ),
+        (
+            "job_pending_records",
+            "Records that wait at the job's source",
+            None,
+            one(job.and_then(|job| job.pending_records).map(|pending| pending as f64)),
+        ),
         ("observation_age", "Age of the last good reading of a source", Some(Unit::Seconds), ages(status)),
-        ("holding", "1 for the reason that the agent holds for now", None, holding),
+        ("holding", "1 for the reason that the agent holds for now, 0 for the others", None, holding.collect()),
         ("change_in_flight", "1 while a change is carried out", None, flag(status.change.is_some())),
         (
             "restart_budget_left",
             "Changes that may still restart the job within this hour",
             None,
             one(Some(f64::from(status.restart_budget_left))),
+        ),
+        (
+            "cooldown_left",
+            "How long changes that restart the job still rest after the last one",
+            Some(Unit::Seconds),
+            cooldowns(status),
         ),
         (
             "capacity_task_managers",
@@ -362,6 +405,15 @@ fn gauges(status: &Status) -> Vec<(&'static str, &'static str, Option<Unit>, Sam
         ("ready", "1 when everything the agent reads is known and fresh, and there is a job", None, flag(status.ready)),
         ("dry_run", "1 if nothing is carried out", None, flag(status.dry_run)),
     ]
+}
+
+fn cooldowns(status: &Status) -> Samples {
+    let now = clock::now();
+    let left = |until: Option<jiff::Timestamp>| {
+        until.and_then(|until| Duration::try_from(until.duration_since(now)).ok()).unwrap_or_default().as_secs_f64()
+    };
+    let of = |direction: Direction, until| (vec![("direction", direction.as_str().to_owned())], left(until));
+    vec![of(Direction::Up, status.cooldown_until.up), of(Direction::Down, status.cooldown_until.down)]
 }
 
 fn ages(status: &Status) -> Samples {

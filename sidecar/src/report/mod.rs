@@ -1,5 +1,11 @@
 //! TELL: what was seen, decided and done, as metrics, history and state.
 
 pub mod history;
+pub mod history_config_map;
+pub mod history_file;
+pub mod history_keeper;
 pub mod metrics;
+pub mod page;
+pub mod redact;
+pub mod samples;
 pub mod status;

@@ -1,0 +1,158 @@
+//! The second place where the history outlives the agent: a ConfigMap, for a pod without a volume. It holds
+//! the same text as the file, cut to what a ConfigMap takes.
+
+use std::{path::PathBuf, time::Duration};
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client, Config,
+    api::{ObjectMeta, Patch, PatchParams, PostParams},
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::json;
+use thiserror::Error;
+
+use crate::report::history_file::Kept;
+
+/// The key of the text.
+const KEY: &str = "history.jsonl";
+
+/// The key of a text that could not be understood.
+const BAD: &str = "history.bad";
+
+/// A ConfigMap takes 1 MiB in all, and what was set aside stands beside.
+const LONGEST: usize = 400 * 1024;
+
+/// Which ConfigMap, and how to reach it.
+#[derive(Clone, Debug)]
+pub struct ConfigMapOptions {
+    /// Its name.
+    pub name: String,
+    /// Its namespace; by default the one the agent runs in, or that of the kubeconfig's context.
+    pub namespace: Option<String>,
+    /// The kubeconfig to use instead of what the environment says.
+    pub kubeconfig: Option<PathBuf>,
+    /// How long one call may take.
+    pub timeout: Duration,
+}
+
+/// The ConfigMap cannot be reached or written. The agent goes on without.
+#[derive(Debug, Error)]
+#[error("--history-config-map {name}: {problem}")]
+pub struct ConfigMapError {
+    name: String,
+    problem: String,
+}
+
+/// The ConfigMap.
+pub struct HistoryConfigMap {
+    api: Api<ConfigMap>,
+    name: String,
+    timeout: Duration,
+    /// A text that was found there and could not be understood.
+    bad: Option<String>,
+}
+
+impl std::fmt::Debug for HistoryConfigMap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HistoryConfigMap").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl HistoryConfigMap {
+    /// Reads what an earlier agent left. One that is not there, or cannot be read now, is no reason not to
+    /// write to it later.
+    pub async fn open(options: ConfigMapOptions) -> Result<(Self, Kept), ConfigMapError> {
+        let ConfigMapOptions { name, namespace, kubeconfig, timeout } = options;
+        let fail = |problem: String| ConfigMapError { name: name.clone(), problem };
+        let mut config = match &kubeconfig {
+            None => Config::infer().await.map_err(|error| fail(error.to_string()))?,
+            Some(path) => {
+                let file = Kubeconfig::read_from(path).map_err(|error| fail(error.to_string()))?;
+                let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
+                config.map_err(|error| fail(error.to_string()))?
+            }
+        };
+        config.connect_timeout = Some(timeout);
+        config.default_retry = false;
+        let client = Client::try_from(config).map_err(|error| fail(error.to_string()))?;
+        let api = match namespace {
+            Some(namespace) => Api::namespaced(client, &namespace),
+            None => Api::default_namespaced(client),
+        };
+        let mut place = Self { api, name, timeout, bad: None };
+        let kept = place.read().await;
+        Ok((place, kept))
+    }
+
+    async fn read(&mut self) -> Kept {
+        let found = match tokio::time::timeout(self.timeout, self.api.get_opt(&self.name)).await {
+            Ok(Ok(found)) => found.and_then(|mut found| found.data.as_mut()?.remove(KEY)),
+            Ok(Err(error)) => {
+                tracing::warn!(config_map = self.name, %error, "the history cannot be read; starting without it");
+                None
+            }
+            Err(_) => {
+                tracing::warn!(config_map = self.name, "the history was not answered in time; starting without it");
+                None
+            }
+        };
+        let Some(text) = found else { return Kept::default() };
+        let (kept, damage) = Kept::from_text(&text);
+        if let Some(damage) = damage {
+            tracing::warn!(
+                config_map = self.name, problem = %damage, set_aside = BAD,
+                "the history cannot be understood, or not to its end; it is set aside"
+            );
+            self.bad = Some(text);
+        }
+        kept
+    }
+
+    /// Replaces the text, and creates the ConfigMap where there is none.
+    pub async fn write(&mut self, kept: &Kept) -> Result<(), ConfigMapError> {
+        let fail = |problem: String| ConfigMapError { name: self.name.clone(), problem };
+        let text = cut(kept).map_err(|error| fail(error.to_string()))?;
+        let mut data = serde_json::Map::from_iter([(KEY.to_owned(), json!(text))]);
+        if let Some(bad) = &self.bad {
+            data.insert(BAD.to_owned(), json!(bad));
+        }
+        let write = async {
+            let patch = json!({ "data": data });
+            match self.api.patch_metadata(&self.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => {
+                    let name = Some(self.name.clone());
+                    let data = data.iter().filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())));
+                    let map = ConfigMap {
+                        metadata: ObjectMeta { name, ..ObjectMeta::default() },
+                        data: Some(data.collect()),
+                        ..ConfigMap::default()
+                    };
+                    self.api.create(&PostParams::default(), &map).await.map(|_| ())
+                }
+                other => other.map(|_| ()),
+            }
+        };
+        match tokio::time::timeout(self.timeout, write).await {
+            Ok(Ok(())) => {
+                self.bad = None;
+                Ok(())
+            }
+            Ok(Err(error)) => Err(fail(error.to_string())),
+            Err(_) => Err(fail("no answer in time".into())),
+        }
+    }
+}
+
+/// The text, without its oldest entries if it would be too long.
+fn cut(kept: &Kept) -> serde_json::Result<String> {
+    let mut kept = kept.clone();
+    loop {
+        let text = kept.to_text()?;
+        if text.len() <= LONGEST || kept.entries.is_empty() {
+            return Ok(text);
+        }
+        let first = kept.entries.len().div_ceil(4);
+        kept.entries.drain(..first);
+    }
+}
