@@ -11,6 +11,7 @@ use sluice_core::Cost;
 use crate::{
     args::{Output, duration},
     clock,
+    http_peer::{Body, HttpPeer, base_url, beneath},
     report::{
         history::{Entry, Event},
         history_file::Kept,
@@ -83,11 +84,13 @@ fn from_file(file: &std::path::Path) -> anyhow::Result<Found> {
 
 async fn from_agent(url: &str) -> anyhow::Result<Found> {
     const PATIENCE: Duration = Duration::from_secs(10);
-    let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
-    let at = format!("{}/history", url.trim_end_matches('/'));
     let said = || format!("--url {url}: no history from there; give the address of a running agent, or --file");
-    let answer = client.get(at).send().await.and_then(reqwest::Response::error_for_status).with_context(said)?;
-    Ok((answer.json().await.with_context(said)?, None))
+    let base = base_url(url).map_err(anyhow::Error::msg).with_context(said)?;
+    let request = http::Request::get(beneath(&base, &["history"]).as_str()).body(Body::default())?;
+    let reply = HttpPeer::new(&base, PATIENCE, None, None)?.send(request).await;
+    let reply = reply.map_err(|why| anyhow::anyhow!("{why}")).with_context(said)?;
+    anyhow::ensure!(reply.status.is_success(), "{}: it answers {}", said(), reply.status);
+    Ok((serde_json::from_slice(&reply.body).with_context(said)?, None))
 }
 
 fn table(entries: &[Entry]) -> Table {

@@ -5,22 +5,18 @@
 use std::{
     error::Error,
     fmt,
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use http::{
-    HeaderValue, Request, StatusCode,
-    header::{LOCATION, USER_AGENT},
+use http::{HeaderValue, Request, StatusCode, header::LOCATION};
+use reqwest::{
+    Client, Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect,
 };
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
-use rustls::{ClientConfig, pki_types::ServerName};
-use url::Url;
+use rustls::ClientConfig;
 
 use crate::{
     mounted::FileError,
@@ -30,26 +26,28 @@ use crate::{
 /// A reply is some kilobytes, for the largest jobs some hundred. More is not what was asked for.
 const LARGEST: usize = 16 * 1024 * 1024;
 
-/// Connections that nobody used for so long are closed; the peer may have closed them already.
-const IDLE: Duration = Duration::from_secs(30);
-
 /// The body of a request.
-pub(crate) type Body = Full<bytes::Bytes>;
-
-type Connections = Client<HttpsConnector<HttpConnector>, Body>;
+pub(crate) type Body = Vec<u8>;
 
 /// A peer. Redirects are not followed and no proxy stands in between.
 pub(crate) struct HttpPeer {
     timeout: Duration,
     tls: Option<TlsFiles>,
-    server_name: Option<ServerName<'static>>,
+    alias: Option<Alias>,
     held: Mutex<Held>,
+}
+
+/// The name that the peer's certificate bears, where it is not the one by which it is reached.
+#[derive(Clone)]
+struct Alias {
+    name: String,
+    host: String,
 }
 
 /// What is kept from one request to the next.
 struct Held {
-    connections: Connections,
-    /// What the connections were made with.
+    client: Client,
+    /// What its connections were made with.
     contents: Option<TlsContents>,
     /// What was said of files that cannot be used now.
     said: Option<FileError>,
@@ -72,32 +70,41 @@ pub enum PeerError {
     /// The TLS library cannot be set up.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
+    /// The client cannot be set up.
+    #[error("cannot set up the HTTP client")]
+    Client(#[from] reqwest::Error),
 }
 
 /// Why there is no reply.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum NoReply {
+    #[error("it is not reached: {0}")]
     Unreachable(String),
+    #[error("it did not answer in time")]
     Timeout,
-    /// The two sides could not agree on an encrypted connection.
+    #[error("no encrypted connection: {0}")]
     Tls(String),
+    #[error("its answer is larger than 16 MiB")]
     TooLarge,
 }
 
 impl HttpPeer {
-    /// Reads the files and connects to nothing yet.
+    /// Reads the files and connects to nothing yet. `server_name` is what the certificate of the peer
+    /// at `base` bears, where that is another name.
     pub fn new(
+        base: &Url,
         timeout: Duration,
         tls: Option<TlsFiles>,
-        server_name: Option<ServerName<'static>>,
+        server_name: Option<String>,
     ) -> Result<Self, PeerError> {
         let contents = tls.as_ref().map(TlsFiles::read).transpose()?;
         let config = match tls.as_ref().zip(contents.as_ref()) {
             Some((files, contents)) => files.config(contents)?,
             None => tls::trusts_nobody()?,
         };
-        let connections = connections(timeout, config, server_name.clone());
-        Ok(Self { timeout, tls, server_name, held: Mutex::new(Held { connections, contents, said: None }) })
+        let alias = server_name.zip(base.host_str()).map(|(name, host)| Alias { name, host: host.to_owned() });
+        let client = client(timeout, config, alias.clone())?;
+        Ok(Self { timeout, tls, alias, held: Mutex::new(Held { client, contents, said: None }) })
     }
 
     /// The longest that one request may take.
@@ -106,41 +113,43 @@ impl HttpPeer {
     }
 
     /// One request and the whole reply.
-    pub async fn send(&self, mut request: Request<Body>) -> Result<Reply, NoReply> {
-        let agent = HeaderValue::from_static(concat!("sluice/", env!("CARGO_PKG_VERSION")));
-        request.headers_mut().insert(USER_AGENT, agent);
-        let connections = self.connections();
-        let exchange = async {
-            let response = connections.request(request).await.map_err(|error| why(&error))?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, LARGEST)
-                .collect()
-                .await
-                .map_err(|error| if error.is::<LengthLimitError>() { NoReply::TooLarge } else { why(&*error) })?;
-            let location = head.headers.get(LOCATION).and_then(|to| to.to_str().ok()).map(str::to_owned);
-            Ok(Reply { status: head.status, location, body: body.to_bytes().to_vec() })
-        };
-        tokio::time::timeout(self.timeout, exchange).await.unwrap_or(Err(NoReply::Timeout))
+    pub async fn send(&self, request: Request<Body>) -> Result<Reply, NoReply> {
+        let mut request = reqwest::Request::try_from(request).map_err(|error| why(&error))?;
+        if let Some(alias) = &self.alias {
+            // It was checked to be a host name.
+            let _ = request.url_mut().set_host(Some(&alias.name));
+        }
+        let mut response = self.client().execute(request).await.map_err(|error| why(&error))?;
+        let location = response.headers().get(LOCATION).and_then(|to: &HeaderValue| to.to_str().ok());
+        let (status, location) = (response.status(), location.map(str::to_owned));
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| why(&error))? {
+            if body.len() + chunk.len() > LARGEST {
+                return Err(NoReply::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply { status, location, body })
     }
 
-    /// The connections, made anew if the files say something else than before. Files that cannot be
-    /// used (a rotation may be half done) change nothing: what was read before may still hold.
-    fn connections(&self) -> Connections {
+    /// The client, made anew if the files say something else than before. Files that cannot be used (a
+    /// rotation may be half done) change nothing: what was read before may still hold.
+    fn client(&self) -> Client {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(files) = &self.tls else { return held.connections.clone() };
+        let Some(files) = &self.tls else { return held.client.clone() };
         let renewed = files.read().and_then(|contents| {
             if held.contents.as_ref() == Some(&contents) {
                 return Ok(None);
             }
-            Ok(Some((files.config(&contents)?, contents)))
+            let config = files.config(&contents)?;
+            let client = client(self.timeout, config, self.alias.clone());
+            Ok(Some((client.map_err(|error| files.ca.unusable(error.to_string()))?, contents)))
         });
         match renewed {
             Ok(None) => held.said = None,
-            Ok(Some((config, contents))) => {
+            Ok(Some((client, contents))) => {
                 tracing::info!(file = %files.ca.file.display(), "certificates were replaced; new connections use them");
-                held.connections = connections(self.timeout, config, self.server_name.clone());
-                held.contents = Some(contents);
-                held.said = None;
+                *held = Held { client, contents: Some(contents), said: None };
             }
             Err(error) => {
                 if held.said.as_ref() != Some(&error) {
@@ -149,7 +158,7 @@ impl HttpPeer {
                 }
             }
         }
-        held.connections.clone()
+        held.client.clone()
     }
 }
 
@@ -159,22 +168,36 @@ impl fmt::Debug for HttpPeer {
     }
 }
 
-fn connections(timeout: Duration, config: ClientConfig, server_name: Option<ServerName<'static>>) -> Connections {
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
-    http.set_connect_timeout(Some(timeout));
-    let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
-    let builder = match server_name {
-        Some(name) => builder.with_server_name_resolver(FixedServerNameResolver::new(name)),
+fn client(timeout: Duration, config: ClientConfig, alias: Option<Alias>) -> reqwest::Result<Client> {
+    let builder = Client::builder()
+        .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
+        .timeout(timeout)
+        // The peer is next door; a proxy for the world outside must not see the requests.
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .tls_backend_preconfigured(config);
+    match alias {
+        Some(alias) => builder.dns_resolver(alias),
         None => builder,
-    };
-    Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(IDLE)
-        .pool_timer(TokioTimer::new())
-        .build(builder.enable_http1().wrap_connector(http))
+    }
+    .build()
+}
+
+/// Asked for by the name in its certificate, the peer is found where its address says.
+impl Resolve for Alias {
+    fn resolve(&self, _: Name) -> Resolving {
+        let host = self.host.trim_matches(['[', ']']).to_owned();
+        Box::pin(async move {
+            let found: Vec<_> = tokio::net::lookup_host((host, 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
 }
 
 fn why(error: &(dyn Error + 'static)) -> NoReply {
+    if error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout) {
+        return NoReply::Timeout;
+    }
     if let Some(tls) = handshake_failure(error) {
         return NoReply::Tls(one_line(&tls));
     }
@@ -183,6 +206,11 @@ fn why(error: &(dyn Error + 'static)) -> NoReply {
         root = source;
     }
     NoReply::Unreachable(one_line(&root.to_string()))
+}
+
+/// A name that can stand in a certificate and be looked up, so no address.
+pub(crate) fn is_host_name(name: &str) -> bool {
+    name.parse::<IpAddr>().is_err() && rustls::pki_types::DnsName::try_from(name).is_ok()
 }
 
 /// Reads the address of a peer. A problem is told in words that follow the flag and what was given.

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use http::{Method, Request, StatusCode, header::CONTENT_TYPE};
-use rustls::pki_types::ServerName;
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
 use super::{ConfigError, FlinkError, FlinkOptions, FlinkTls, replies::Errors};
 use crate::{
-    http_peer::{self, Body, HttpPeer, NoReply, base_url, beneath, one_line},
+    http_peer::{self, HttpPeer, NoReply, base_url, beneath, is_host_name, one_line},
     mounted::Mounted,
     tls::{Identity, TlsFiles},
 };
@@ -41,11 +40,12 @@ impl Rest {
             (false, Some(_)) => return Err(ConfigError::NotEncrypted { given: given() }),
             (true, Some(_)) | (false, None) => {}
         }
-        let server_name = options.tls.as_ref().and_then(|tls| tls.server_name.as_ref()).map(|name| {
-            ServerName::try_from(name.clone()).map_err(|_| ConfigError::ServerName { given: name.clone() })
-        });
+        let server_name = options.tls.as_ref().and_then(|tls| tls.server_name.clone());
+        if let Some(given) = server_name.as_ref().filter(|name| !is_host_name(name)) {
+            return Err(ConfigError::ServerName { given: given.clone() });
+        }
         let files = options.tls.as_ref().map(FlinkTls::files);
-        Ok(Self { http: HttpPeer::new(options.timeout, files, server_name.transpose()?)?, base })
+        Ok(Self { http: HttpPeer::new(&base, options.timeout, files, server_name)?, base })
     }
 
     /// The longest that one request may take.
@@ -105,7 +105,7 @@ impl Rest {
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        let request = request.body(Body::from(body.unwrap_or_default()));
+        let request = request.body(body.unwrap_or_default());
         let request = request.map_err(|error| bad_answer(&url, &format!("it cannot be asked for: {error}")))?;
         let http_peer::Reply { status, location, body } =
             self.http.send(request).await.map_err(|failure| self.failed(&url, failure))?;

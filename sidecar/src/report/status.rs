@@ -6,7 +6,8 @@ use std::sync::{Arc, RwLock};
 use jiff::Timestamp;
 use serde::Serialize;
 use sluice_core::{
-    Capacity, Change, Decision, Direction, Ended, Explanation, Hold, Memory, Observation, Policy, Replaced, Step, Wanted,
+    Capacity, Change, Decision, Direction, Ended, Explanation, Hold, Memory, Observation, Policy, Replaced, Step,
+    Wanted,
 };
 
 use crate::{

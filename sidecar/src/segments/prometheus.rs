@@ -13,7 +13,6 @@ mod tests;
 use std::{path::PathBuf, time::Duration};
 
 use http::{Request, StatusCode, header::AUTHORIZATION};
-use rustls::pki_types::ServerName;
 use sluice_core::{Segments, StreamName};
 use url::Url;
 
@@ -21,7 +20,7 @@ use self::answer::{Answer, Point};
 pub use self::error::{ConfigError, PrometheusError};
 use crate::{
     credentials::{CredentialFlags, Credentials},
-    http_peer::{Body, HttpPeer, NoReply, base_url, beneath, one_line},
+    http_peer::{Body, HttpPeer, NoReply, base_url, beneath, is_host_name, one_line},
     mounted::Mounted,
     tls::TlsFiles,
 };
@@ -95,12 +94,12 @@ impl Prometheus {
         if base.scheme() == "http" && !matches!(credentials, Credentials::None) {
             tracing::warn!(%base, "credentials go to this Prometheus unencrypted; use https:// and --prometheus-ca");
         }
-        let server_name = tls_server_name
-            .map(|given| ServerName::try_from(given.clone()).map_err(|_| ConfigError::ServerName { given }))
-            .transpose()?;
+        if let Some(given) = tls_server_name.as_ref().filter(|name| !is_host_name(name)) {
+            return Err(ConfigError::ServerName { given: given.clone() });
+        }
         let files =
             ca_certificate.map(|file| TlsFiles { ca: Mounted { flag: "--prometheus-ca", file }, identity: None });
-        Ok(Self { http: HttpPeer::new(timeout, files, server_name)?, base, query, credentials })
+        Ok(Self { http: HttpPeer::new(&base, timeout, files, tls_server_name)?, base, query, credentials })
     }
 
     /// The newest sample of the stream's gauge.

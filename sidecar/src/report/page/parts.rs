@@ -88,7 +88,10 @@ pub(super) fn figures(now: Timestamp, status: &Status) -> Markup {
                     @if let Some(shape) = &stream.shape {
                         dd .note {
                             @if seen.streams.len() > 1 { (stream.name) ": " (shape.value.segments) ", " }
-                            "epoch " (shape.value.epoch)
+                            @match shape.value.epoch {
+                                Some(epoch) => { "epoch " (epoch) }
+                                None => "epoch not known",
+                            }
                         }
                     }
                 }

@@ -44,7 +44,7 @@ fn seen(name: &str) -> Observation {
         task_managers: vec![registered],
     };
     let pool = Pool { replicas: TaskManagers(2), ready: TaskManagers(2), ..Pool::default() };
-    let shape = Some(Reading { at, value: StreamShape { segments: Segments(2), epoch: 0 } });
+    let shape = Some(Reading { at, value: StreamShape { segments: Segments(2), epoch: Some(0) } });
     Observation {
         streams: vec![Stream { name: StreamName { scope: name.into(), stream: name.into() }, shape }],
         flink: Some(Reading { at, value: flink }),
