@@ -2,6 +2,9 @@
 //! encrypted where files say with what. Before each request those files are looked at again, so that
 //! renewed certificates need no restart.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     error::Error,
     fmt,

@@ -19,6 +19,8 @@ use crate::tools::Java;
 /// It guards keys that die with the run.
 const STORE_PASSWORD: &str = "sluice-lab";
 
+const CIPHER_SUITES: &str = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384";
+
 /// What a client needs in order to speak to a Flink whose REST API is encrypted and asks who is there.
 #[derive(Debug, Clone)]
 pub struct RestSecurity {
@@ -59,7 +61,7 @@ impl RestSecurity {
         let tool = |store: &str, arguments: &[&str]| keytool(java, &folder.join(store), arguments);
         tool(
             "rest.keystore",
-            &["-genkeypair", "-alias", "rest", "-keyalg", "EC", "-dname", "CN=flink", "-ext", &names],
+            &["-genkeypair", "-alias", "rest", "-keyalg", "RSA", "-dname", "CN=flink", "-ext", &names],
         )?;
         let certificate = security.ca_file().display().to_string();
         tool("rest.keystore", &["-exportcert", "-rfc", "-alias", "rest", "-file", &certificate])?;
@@ -79,7 +81,11 @@ impl RestSecurity {
         ];
         let password = || STORE_PASSWORD.to_owned();
         options.extend(["keystore-password", "key-password", "truststore-password"].map(|name| (name, password())));
-        options.into_iter().map(|(name, value)| (format!("security.ssl.rest.{name}"), value)).collect()
+        let mut options: Vec<_> =
+            options.into_iter().map(|(name, value)| (format!("security.ssl.rest.{name}"), value)).collect();
+        // What old versions of Flink offer by themselves is one cipher suite that nobody else takes any more.
+        options.push(("security.ssl.algorithms".to_owned(), CIPHER_SUITES.to_owned()));
+        options
     }
 
     /// How the lab itself connects.

@@ -61,15 +61,14 @@ pub enum FlinkError {
         timeout: Duration,
     },
     /// The two sides could not agree on an encrypted connection.
-    #[error(
-        "no encrypted connection to Flink at {url}: {why}; check --flink-ca and --flink-tls-server-name, and where Flink \
-         wants to know its clients --flink-client-certificate"
-    )]
+    #[error("no encrypted connection to Flink at {url}: {why}; {mend}")]
     Tls {
         /// What was asked.
         url: String,
         /// Why not.
         why: String,
+        /// What to do about it.
+        mend: &'static str,
     },
     /// The JobManager is starting, or choosing its leader.
     #[error("Flink at {url} is not ready (503): {said}")]
@@ -102,6 +101,18 @@ pub enum FlinkError {
 impl FlinkError {
     /// Every value of [`Self::kind`].
     pub const KINDS: [&str; 6] = ["unreachable", "timeout", "tls", "unavailable", "http_status", "bad_answer"];
+
+    /// What to do about a handshake that failed of `why`.
+    pub(super) fn mend_of_tls(why: &str) -> &'static str {
+        if why.contains("HandshakeFailure") {
+            "the two have no cipher suite in common: set security.ssl.algorithms: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,\
+             TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 in Flink's configuration, for an EC key those with ECDSA in place of RSA (the \
+             default of older versions is an obsolete one)"
+        } else {
+            "check --flink-ca and --flink-tls-server-name, and where Flink wants to know its clients \
+             --flink-client-certificate"
+        }
+    }
 
     /// The kind of error, for metric labels.
     #[must_use]

@@ -117,7 +117,7 @@ impl Rest {
         match failure {
             NoReply::Timeout => FlinkError::Timeout { url: address, timeout: self.http.timeout() },
             NoReply::Unreachable(why) => FlinkError::Unreachable { url: address, why },
-            NoReply::Tls(why) => FlinkError::Tls { url: address, why },
+            NoReply::Tls(why) => FlinkError::Tls { url: address, mend: FlinkError::mend_of_tls(&why), why },
             NoReply::TooLarge => bad_answer(url, "it is larger than 16 MiB"),
         }
     }
