@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use http::Request;
 use jiff::Timestamp;
 use sluice_core::Cost;
 
@@ -86,10 +87,9 @@ async fn from_agent(url: &str) -> anyhow::Result<Found> {
     const PATIENCE: Duration = Duration::from_secs(10);
     let said = || format!("--url {url}: no history from there; give the address of a running agent, or --file");
     let base = base_url(url).map_err(anyhow::Error::msg).with_context(said)?;
-    let request = http::Request::get(beneath(&base, &["history"]).as_str()).body(Body::default())?;
-    let reply = HttpPeer::new(&base, PATIENCE, None, None)?.send(request).await;
-    let reply = reply.map_err(|why| anyhow::anyhow!("{why}")).with_context(said)?;
-    anyhow::ensure!(reply.status.is_success(), "{}: it answers {}", said(), reply.status);
+    let request = Request::get(beneath(&base, &["history"]).as_str()).body(Body::default()).with_context(said)?;
+    let reply = HttpPeer::new(&base, PATIENCE, None, None)?.send(request).await.with_context(said)?;
+    anyhow::ensure!(reply.status.is_success(), "{}: it answered {}", said(), reply.status);
     Ok((serde_json::from_slice(&reply.body).with_context(said)?, None))
 }
 

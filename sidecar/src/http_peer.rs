@@ -83,9 +83,9 @@ pub enum PeerError {
 pub(crate) enum NoReply {
     #[error("it is not reached: {0}")]
     Unreachable(String),
-    #[error("it did not answer in time")]
+    #[error("it does not answer in time")]
     Timeout,
-    #[error("no encrypted connection: {0}")]
+    #[error("the two sides cannot agree on an encrypted connection: {0}")]
     Tls(String),
     #[error("its answer is larger than 16 MiB")]
     TooLarge,

@@ -23,14 +23,14 @@ pub(super) struct StreamInfo {
     pub scope: String,
     #[prost(string, tag = "2")]
     pub stream: String,
-    /// What the answer is wanted for. Left out, the controller takes it for writing, and refuses a user who
-    /// may only read.
+    /// What a delegation token is wanted for. Left out, the controller adds one for writing, and refuses a
+    /// user who may only read.
     #[prost(int32, tag = "3")]
     pub access_operation: i32,
 }
 
-/// `StreamInfo.AccessOperation.READ`.
-const READ: i32 = 3;
+/// `StreamInfo.AccessOperation.NONE`: the segments are counted, not read, which takes no token.
+const NONE: i32 = 1;
 
 /// `ScopeInfo`.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -101,7 +101,7 @@ pub(super) async fn current_segments(
     authorization: Option<HeaderValue>,
 ) -> Result<Reply<SegmentRanges>, Failure> {
     let path = "/io.pravega.controller.stream.api.grpc.v1.ControllerService/getCurrentSegments";
-    call(channel, path, StreamInfo { scope: name.scope, stream: name.stream, access_operation: READ }, authorization)
+    call(channel, path, StreamInfo { scope: name.scope, stream: name.stream, access_operation: NONE }, authorization)
         .await
 }
 

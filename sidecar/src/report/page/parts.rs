@@ -87,11 +87,8 @@ pub(super) fn figures(now: Timestamp, status: &Status) -> Markup {
                 @for stream in seen.streams.iter().take(STREAMS) {
                     @if let Some(shape) = &stream.shape {
                         dd .note {
-                            @if seen.streams.len() > 1 { (stream.name) ": " (shape.value.segments) ", " }
-                            @match shape.value.epoch {
-                                Some(epoch) => { "epoch " (epoch) }
-                                None => "epoch not known",
-                            }
+                            @if seen.streams.len() > 1 { (stream.name) ": " (shape.value) }
+                            @else if let Some(epoch) = shape.value.epoch { "epoch " (epoch) }
                         }
                     }
                 }
