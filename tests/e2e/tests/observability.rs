@@ -14,7 +14,7 @@ use sluice_e2e::{
 };
 use sluice_lab::{
     Cache, Pravega, Progress, Scaling,
-    rig::{Agent, AgentPlan, prometheus},
+    rig::{Agent, AgentPlan, Look, prometheus},
 };
 
 /// Between two values of a query over time.
@@ -91,6 +91,8 @@ async fn every_query_has_an_answer(pravega: &mut Pravega) -> Result<()> {
         run.scene.scale(width).await?;
         run.agent.wait_in_step(width.into(), LONG).await?;
     }
+    let recovered = |look: &Look| look.0.pointer("/last/recovered").is_some_and(|at| !at.is_null());
+    run.agent.wait("the job has caught up", LONG, recovered).await?;
     // Pravega brings its rates up to date every ten seconds, Flink its own every five.
     tokio::time::sleep(Duration::from_secs(15)).await;
 
