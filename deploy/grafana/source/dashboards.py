@@ -312,7 +312,7 @@ def agent() -> Builder:
                 states(
                     "Holds",
                     "Why nothing was changed, over time.",
-                    (largest(of_pipeline("sluice_holding"), "reason"), "{{reason}}"),
+                    (largest(of_pipeline("sluice_holding"), "reason") + " > 0", "{{reason}}"),
                 ),
                 lines(
                     "Decisions per second",
@@ -322,12 +322,21 @@ def agent() -> Builder:
                         "{{decision}} {{reason}}",
                     ),
                     unit="cps",
+                    span=8,
                 ),
                 lines(
                     "Changes of the last hour",
                     "By how they ended.",
                     (of_pipeline("job_outcome:sluice_changes:increase1h") + " > 0", "{{outcome}}"),
                     steps=True,
+                    span=8,
+                ),
+                lines(
+                    "Rest left",
+                    "Until the next change up or down may restart the job.",
+                    (largest(of_pipeline("sluice_cooldown_left_seconds"), "direction"), "{{direction}}"),
+                    unit=units.Seconds,
+                    span=8,
                 ),
             ],
             "What each change cost, mean over the time shown": [
@@ -336,18 +345,27 @@ def agent() -> Builder:
                     "In the last restart of a change, by Flink's data.",
                     (mean_per_change("sluice_change_downtime_seconds", *cost), "{{strategy}} {{direction}}"),
                     units.Seconds,
+                    span=6,
                 ),
                 bars(
                     "Input read twice",
                     "From the checkpoint that the job went back to until it stopped.",
                     (mean_per_change("sluice_change_replayed_input_seconds", *cost), "{{strategy}} {{direction}}"),
                     units.Seconds,
+                    span=6,
+                ),
+                bars(
+                    "Records read twice",
+                    "About: the input at the rate before the change.",
+                    (mean_per_change("sluice_change_replayed_records", *cost), "{{strategy}} {{direction}}"),
+                    span=6,
                 ),
                 bars(
                     "Until it had caught up",
                     "From the end of the change.",
                     (mean_per_change("sluice_change_recovery_seconds", *cost), "{{strategy}} {{direction}}"),
                     units.Seconds,
+                    span=6,
                 ),
                 bars(
                     "Phases",
