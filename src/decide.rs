@@ -7,7 +7,7 @@ use crate::{
     decision::{Decision, Hold, Source},
     guards::{may_grow, may_shrink},
     memory::Memory,
-    observation::{Flink, Job, JobState, Observation, Pool, Reading},
+    observation::{Flink, Job, JobState, Leadership, Observation, Pool, Reading},
     policy::{Combine, Policy},
     setup::strategy,
     units::{Parallelism, Segments, TaskManagers},
@@ -50,11 +50,13 @@ fn decide_or_hold(now: Timestamp, seen: &Observation, memory: &Memory, policy: &
     if let Some(problem) = &seen.config_problem {
         return Err(Hold::BadConfig { problem: problem.clone() });
     }
-    if seen.follower {
-        return Err(Hold::NotLeader);
+    match &seen.leadership {
+        Leadership::Alone | Leadership::Leader { .. } => {}
+        Leadership::Follower { leader } => return Err(Hold::NotLeader { leader: leader.clone() }),
+        Leadership::Unknown { problem } => return Err(Hold::NoLease { problem: problem.clone() }),
     }
     if let Some(change) = &memory.change {
-        let meanwhile = unknown(now, seen, policy).map(Box::new);
+        let meanwhile = unknown(now, seen, policy).or_else(|| short_of(seen, change)).map(Box::new);
         let in_flight = Hold::RescaleInFlight { id: change.id, meanwhile };
         return reconsider(now, seen, memory, policy, change).ok_or(in_flight);
     }
@@ -137,6 +139,14 @@ fn has_something_to_stop(strategy: Strategy, flink: &Flink, pool: &Pool, to: Wid
         || Change::idle_members(pool, flink).is_some_and(|idle| !idle.is_empty())
 }
 
+/// What keeps the TaskManagers away that a change waits for, if their owner says so.
+fn short_of(seen: &Observation, change: &Change) -> Option<Hold> {
+    let (flink, pool) = (seen.flink.as_ref()?, seen.pool.as_ref()?);
+    let waits = change.direction == Direction::Up && change.slots_there.is_none();
+    let shortage = pool.value.shortage.clone().filter(|_| waits)?;
+    Some(Hold::CapacityLimited { registered: flink.value.registered(), until: None, shortage: Some(shortage) })
+}
+
 /// The first thing that is not known, if anything is not: never read, stale, or a sealed stream.
 #[must_use]
 pub fn unknown(now: Timestamp, seen: &Observation, policy: &Policy) -> Option<Hold> {
@@ -205,7 +215,8 @@ fn in_step_or_not(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool, mem
     if let Some(capacity) = memory.capacity
         && free.task_managers > capacity.task_managers
     {
-        return Hold::CapacityLimited { registered: flink.registered(), until: Some(capacity.until) };
+        let shortage = pool.shortage.clone();
+        return Hold::CapacityLimited { registered: flink.registered(), until: Some(capacity.until), shortage };
     }
     let (short, runs) = match strategy {
         Strategy::Reactive | Strategy::Readers => (flink.registered() < pool.replicas, job.runs_on(flink.slots())),
@@ -213,7 +224,7 @@ fn in_step_or_not(strategy: Strategy, flink: &Flink, job: &Job, pool: &Pool, mem
         Strategy::Adaptive => (flink.slots().0 < free.parallelism.0, job.runs_at(free.parallelism)),
     };
     if short {
-        return Hold::CapacityLimited { registered: flink.registered(), until: None };
+        return Hold::CapacityLimited { registered: flink.registered(), until: None, shortage: pool.shortage.clone() };
     }
     if !runs {
         return Hold::JobNotRunning { jobs: 1, state: Some(job.state) };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     change::{Change, Direction},
     memory::Edit,
-    observation::{JobState, StreamName},
+    observation::{JobState, Shortage, StreamName},
     units::TaskManagers,
 };
 
@@ -128,7 +128,9 @@ pub enum Hold {
     /// A person paused the agent.
     Paused { by: String },
     /// Another agent holds the lead.
-    NotLeader,
+    NotLeader { leader: String },
+    /// Which agent leads cannot be told.
+    NoLease { problem: String },
     /// There is no job that could be changed.
     JobNotRunning { jobs: usize, state: Option<JobState> },
     /// A change is being carried out.
@@ -144,7 +146,7 @@ pub enum Hold {
     /// The job has been restarted often enough for an hour.
     RestartBudgetSpent { until: Timestamp },
     /// Fewer TaskManagers come than were asked for.
-    CapacityLimited { registered: TaskManagers, until: Option<Timestamp> },
+    CapacityLimited { registered: TaskManagers, until: Option<Timestamp>, shortage: Option<Shortage> },
     /// A HorizontalPodAutoscaler or ScaledObject acts on the same Deployment.
     AnotherAutoscaler { name: String },
     /// Somebody else keeps changing the number of TaskManagers, or the job's resource requirements.
@@ -155,9 +157,10 @@ pub enum Hold {
 
 impl Hold {
     /// All reasons, in the order in which they are looked for.
-    pub const REASONS: [&str; 17] = [
+    pub const REASONS: [&str; 18] = [
         "bad_config",
         "not_leader",
+        "no_lease",
         "rescale_in_flight",
         "paused",
         "unreadable",
@@ -184,7 +187,8 @@ impl Hold {
             Self::SealedStream { .. } => "sealed_stream",
             Self::InStep => "in_step",
             Self::Paused { .. } => "paused",
-            Self::NotLeader => "not_leader",
+            Self::NotLeader { .. } => "not_leader",
+            Self::NoLease { .. } => "no_lease",
             Self::JobNotRunning { .. } => "job_not_running",
             Self::RescaleInFlight { .. } => "rescale_in_flight",
             Self::Settling { .. } => "settling",
@@ -235,7 +239,7 @@ impl Hold {
             }
             Self::InStep => "the job is as wide as the stream".into(),
             Self::Paused { by } => format!("paused by {by}"),
-            Self::NotLeader => "another agent holds the lead".into(),
+            Self::NotLeader { leader } => format!("another agent, {leader}, holds the lead"),
             Self::JobNotRunning { jobs: 0, .. } => "there is no such job on the Flink cluster".into(),
             Self::JobNotRunning { jobs: 1, state } => {
                 format!("the job is {}", state.map_or("not readable", JobState::as_str))
@@ -259,12 +263,13 @@ impl Hold {
                 "the job may be catching up: no checkpoint has completed since its last restart".into()
             }
             Self::RestartBudgetSpent { .. } => "the job was restarted as often as an hour allows".into(),
-            Self::CapacityLimited { registered, .. } => {
-                format!("only {registered} TaskManagers are registered at Flink, fewer than asked for")
+            Self::CapacityLimited { registered, shortage, .. } => {
+                let why = shortage.as_ref().map_or_else(String::new, |shortage| format!(": {shortage}"));
+                format!("only {registered} TaskManagers are registered at Flink, fewer than asked for{why}")
             }
             Self::AnotherAutoscaler { name } => format!("{name} scales the same TaskManagers: remove one of the two"),
             Self::Contested { found, .. } => format!("somebody else set {found}, again: standing back"),
-            Self::BadConfig { problem } => problem.clone(),
+            Self::BadConfig { problem } | Self::NoLease { problem } => problem.clone(),
         }
     }
 }

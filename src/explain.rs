@@ -67,7 +67,7 @@ const fn guard(reason: &'static str, attention: Attention, means: &'static str, 
 
 impl Guard {
     /// Every guard, in the order in which they are asked: that of [`Hold::REASONS`].
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         guard(
             "bad_config",
             Attention::Act,
@@ -79,6 +79,12 @@ impl Guard {
             Attention::None,
             "Another agent holds the lead, and only one may act.",
             "Nothing, unless no agent acts at all: then look at the Lease and at the agent that holds it.",
+        ),
+        guard(
+            "no_lease",
+            Attention::Look,
+            "Which of several agents leads cannot be told, so none may act on a guess.",
+            "Mend what the text names: the Lease, the right to get and update it, or the way to the API server.",
         ),
         guard(
             "rescale_in_flight",

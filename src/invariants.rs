@@ -30,7 +30,7 @@ pub fn check(
         Decision::Retarget(change) | Decision::Abandon(change) => (change, false),
     };
     let rules = [
-        (seen.follower, "a follower acted"),
+        (!seen.leadership.may_act(), "an agent that does not lead acted"),
         (seen.config_problem.is_some(), "acted on a bad configuration"),
         (fresh_start == memory.change.is_some(), "started a second change, or touched one that is not in flight"),
         (fresh_start && seen.paused_by.is_some(), "started a change while paused"),

@@ -20,6 +20,7 @@ pub mod invariants;
 mod memory;
 mod observation;
 mod outcome;
+mod overrides;
 mod policy;
 mod setup;
 pub mod simulation;
@@ -36,10 +37,12 @@ pub use guards::cooling_until;
 pub use history::History;
 pub use memory::{Capacity, Contest, Edit, Memory, Replaced};
 pub use observation::{
-    Bounds, Checkpoint, Checkpoints, Choice, Flink, FlinkVersion, Job, JobState, Member, Observation, Operation, Pool,
-    Reading, Registered, Rescale, Scheduler, Stream, StreamName, StreamShape, Vertex,
+    Annotations, Bounds, Checkpoint, Checkpoints, Choice, Flink, FlinkVersion, Job, JobState, Leadership, Member,
+    Observation, Operation, Pool, Reading, Registered, Rescale, Scheduler, Shortage, ShortageCause, Stream, StreamName,
+    StreamShape, Vertex,
 };
 pub use outcome::{Cost, Ended, Failure, Outcome};
+pub use overrides::in_force;
 pub use policy::{Combine, Policy, PolicyError, PolicyOptions, Ratio};
 pub use setup::{SetupProblem, setup_problems};
 pub use step::{Step, Waiting, next_step};

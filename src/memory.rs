@@ -104,6 +104,19 @@ pub struct Contest {
 }
 
 impl Memory {
+    /// Goes on from what another agent, or this one before it was restarted, has saved. What was wanted
+    /// lately this agent may have watched itself; that is newer than what was saved.
+    pub fn take_over(&mut self, saved: Self) {
+        let own = std::mem::take(&mut self.history);
+        let history = if own == History::default() { saved.history } else { own };
+        *self = Self { history, ..saved };
+    }
+
+    /// Another agent leads: all but what is wanted is that agent's to know.
+    pub fn stand_back(&mut self) {
+        *self = Self { history: std::mem::take(&mut self.history), ..Self::default() };
+    }
+
     /// Takes in one observation: the only way in which the memory learns from the outside.
     pub fn note(&mut self, now: Timestamp, seen: &Observation, policy: &Policy) {
         self.forget_the_future(now, policy);

@@ -2,6 +2,8 @@
 //! `None`, never zero.
 
 mod flink;
+mod leadership;
+mod pool;
 
 use std::{fmt, time::Duration};
 
@@ -11,8 +13,10 @@ use serde::{Deserialize, Serialize};
 pub use flink::{
     Bounds, Checkpoint, Checkpoints, Flink, FlinkVersion, Job, JobState, Registered, Rescale, Scheduler, Vertex,
 };
+pub use leadership::Leadership;
+pub use pool::{Annotations, Choice, Member, Pool, Shortage, ShortageCause};
 
-use crate::units::{Segments, TaskManagers};
+use crate::units::Segments;
 
 /// A value and when it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,8 +57,8 @@ pub struct Observation {
     pub savepoint: Option<Operation>,
     /// Who paused the agent, if anybody did.
     pub paused_by: Option<String>,
-    /// Another agent holds the lead.
-    pub follower: bool,
+    /// Whether this agent is the one that may act.
+    pub leadership: Leadership,
     /// The configuration cannot be acted on, and why.
     pub config_problem: Option<String>,
 }
@@ -123,46 +127,4 @@ pub enum Operation {
         /// The first line of the cause.
         cause: String,
     },
-}
-
-/// The owner of the TaskManagers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pool {
-    /// How many are asked for.
-    pub replicas: TaskManagers,
-    /// How many run (processes alive, pods Ready). Running is not yet registered at Flink.
-    pub ready: TaskManagers,
-    /// The members by name that are not on their way out; `None` if that was not asked.
-    pub members: Option<Vec<Member>>,
-    /// How the owner is told which members to stop.
-    pub choice: Choice,
-    /// The owner replaces its members (a rollout): which of them go is not Sluice's choice now.
-    pub replacing: bool,
-    /// Another autoscaler that acts on the same owner, as `Kind/name`.
-    pub other_autoscaler: Option<String>,
-}
-
-/// How the owner of the TaskManagers is told which of them to stop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Choice {
-    /// By name, with the new number.
-    #[default]
-    ByName,
-    /// It stops the members first that were marked before
-    /// (`controller.kubernetes.io/pod-deletion-cost`).
-    ByMark,
-}
-
-/// One TaskManager of the pool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// Its name, which is also its `taskmanager.resource-id`.
-    pub id: String,
-    /// When it was started.
-    pub started_at: Timestamp,
-    /// It runs (a process that is alive, a pod that is Ready).
-    pub ready: bool,
-    /// It is marked to be stopped first.
-    pub marked: bool,
 }

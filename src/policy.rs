@@ -122,6 +122,10 @@ impl TryFrom<PolicyOptions> for Policy {
 }
 
 impl Policy {
+    /// The same policy within other bounds, which must have been checked.
+    pub(crate) fn within(&self, min_task_managers: TaskManagers, max_task_managers: TaskManagers) -> Self {
+        Self(PolicyOptions { min_task_managers, max_task_managers, ..self.0.clone() })
+    }
     /// How the segments of several streams make one number.
     #[must_use]
     pub fn combine(&self) -> Combine {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sluice_core::{
-    Bounds, Checkpoint, Checkpoints, Choice, Combine, Decision, Flink, FlinkVersion, Hold, Job, JobState, Member,
-    Memory, Observation, Parallelism, Policy, PolicyOptions, Pool, Reading, Registered, Scheduler, Segments, Slots,
-    Stream, StreamName, StreamShape, TaskManagers, Vertex, decide,
+    Bounds, Checkpoint, Checkpoints, Choice, Combine, Decision, Flink, FlinkVersion, Hold, Job, JobState, Leadership,
+    Member, Memory, Observation, Parallelism, Policy, PolicyOptions, Pool, Reading, Registered, Scheduler, Segments,
+    Shortage, ShortageCause, Slots, Stream, StreamName, StreamShape, TaskManagers, Vertex, decide, turn,
 };
 
 fn at(second: u64) -> Timestamp {
@@ -115,7 +115,8 @@ fn each_guard_has_its_name() {
     assert_eq!(case(|o| o.config_problem = Some("typo".into())), "bad_config");
     assert_eq!(case(|o| o.streams.clear()), "bad_config");
     assert_eq!(case(|o| o.flink.as_mut().unwrap().value.scheduler = Scheduler::Fixed), "bad_config");
-    assert_eq!(case(|o| o.follower = true), "not_leader");
+    assert_eq!(case(|o| o.leadership = Leadership::Follower { leader: "b".into() }), "not_leader");
+    assert_eq!(case(|o| o.leadership = Leadership::Unknown { problem: "gone".into() }), "no_lease");
     assert_eq!(case(|o| o.paused_by = Some("annotation".into())), "paused");
     assert_eq!(case(|o| o.streams[0].shape = None), "unreadable");
     assert_eq!(case(|o| o.flink = None), "unreadable");
@@ -180,6 +181,25 @@ fn too_few_registered_task_managers_are_said() {
         panic!("not limited")
     };
     assert_eq!(registered, TaskManagers(2));
+}
+
+#[test]
+fn what_keeps_task_managers_away_is_said_while_they_are_waited_for_and_afterwards() {
+    let mut seen = seen(3, 3);
+    seen.flink.as_mut().unwrap().value.task_managers.pop();
+    let shortage = Shortage { cause: ShortageCause::Unschedulable, message: "0/1 nodes are available".into() };
+    seen.pool.as_mut().unwrap().value.shortage = Some(shortage);
+    let decision = decided(&seen, PolicyOptions::default());
+    assert_eq!(decision.reason(), "capacity_limited");
+    assert!(decision.to_string().contains("no node has room for a pod: 0/1 nodes are available"), "{decision}");
+
+    let policy = Policy::try_from(PolicyOptions::default()).unwrap();
+    let mut memory = Memory::default();
+    seen.streams = vec![stream("reads", 5)];
+    assert!(turn(at(NOW), &seen, &mut memory, &policy).step.is_some());
+    let decision = decide(at(NOW), &seen, &memory, &policy);
+    assert_eq!(decision.reason(), "rescale_in_flight");
+    assert!(decision.to_string().contains("0/1 nodes are available"), "{decision}");
 }
 
 #[test]

@@ -8,11 +8,13 @@ use sluice_core::StreamName;
 use crate::{history::HistoryCommand, report::history_keeper::HistoryArgs};
 
 mod flink;
+mod lease;
 mod policy;
 mod prometheus;
 mod simulate;
 
 pub use flink::FlinkArgs;
+pub use lease::LeaseArgs;
 pub use policy::{CombineArg, PolicyArgs};
 pub use prometheus::PrometheusArgs;
 pub use simulate::{BehaviorArg, Rival, SchedulerArg, SimulateArgs};
@@ -77,8 +79,8 @@ pub struct RunArgs {
     pub dry_run: bool,
 
     /// Where a change in flight, cooldowns and budgets are saved before each step, so that they
-    /// outlive the agent. With a process pool the default is sluice.json in --pool-dir; otherwise
-    /// they are only kept in memory.
+    /// outlive the agent, if they are not in the Lease. With a process pool the default is sluice.json in
+    /// --pool-dir; with --no-lease they are only kept in memory by default.
     #[arg(long, env = "SLUICE_STATE_FILE", value_name = "FILE", help_heading = "Agent")]
     pub state_file: Option<PathBuf>,
 
@@ -101,7 +103,7 @@ pub struct RunArgs {
         long,
         env = "SLUICE_LOG",
         value_name = "FILTER",
-        default_value = "info,kube_client=off",
+        default_value = "info,kube_client=off,kube_runtime=off",
         help_heading = "Agent"
     )]
     pub log: String,
@@ -161,6 +163,9 @@ pub struct Settings {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub owner: OwnerArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub lease: LeaseArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub policy: PolicyArgs,

@@ -3,17 +3,21 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use sluice_core::{Attention, Change, Decision, Memory, Observation, Policy, Step, Turn, decide, turn};
+use sluice_core::{
+    Annotations, Attention, Change, Decision, Leadership, Memory, Observation, Policy, Step, Turn, decide, in_force,
+    turn,
+};
 
 use crate::{
     act, clock,
+    memory_store::{MemoryStore, SaveError},
     observe::{Look, Observer, Peers, Trouble},
     report::{
+        events::Events,
         history::in_words,
         metrics::Metrics,
         status::{Shared, Status},
     },
-    state_file::StateFile,
 };
 
 /// While a change is in flight the agent looks at least this often, so that no phase waits long.
@@ -36,12 +40,14 @@ pub struct ControlLoop {
     pub policy: Policy,
     /// What the core remembers.
     pub memory: Memory,
-    /// Where it is saved.
-    pub state_file: StateFile,
+    /// Where it is saved, and whether this agent may act.
+    pub store: MemoryStore,
     /// TELL.
     pub shared: Shared,
     /// TELL.
     pub metrics: Arc<Metrics>,
+    /// TELL.
+    pub events: Events,
     /// Time between two looks.
     pub poll: Duration,
     /// Carry nothing out.
@@ -50,12 +56,14 @@ pub struct ControlLoop {
     pub looked_at: Option<std::time::Instant>,
     /// When each trouble was logged last.
     pub logged: HashMap<(&'static str, &'static str), Timestamp>,
+    /// What was last said of who leads, and of the annotations.
+    pub told: (Leadership, Annotations),
 }
 
 impl ControlLoop {
     /// Looks, decides and acts until the future is dropped. It is dropped only between two awaits,
     /// and each step may be repeated, so nothing is left half done that the next agent cannot finish.
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) {
         loop {
             let begun = tokio::time::Instant::now();
             self.look().await;
@@ -73,19 +81,28 @@ impl ControlLoop {
 
     /// One pass.
     async fn look(&mut self) {
-        let Look { observation, mut troubles, took } =
+        let Look { mut observation, mut troubles, took } =
             self.observer.look(&self.peers, self.memory.change.as_ref()).await;
         self.metrics.looked(took);
         let now = clock::now();
+        observation.leadership = self.store.leadership();
+        if let Some(saved) = self.store.restored().await {
+            self.memory.take_over(saved);
+        }
+        if !observation.leadership.may_act() {
+            self.memory.stand_back();
+        }
+        self.tell_who_leads(&observation);
+        let policy = in_force(&self.policy, &mut observation);
         self.count_the_idle(&observation);
         let (had_recovered, replaced) = (self.has_recovered(), self.memory.replaced.clone());
         let Turn { decision, step, ended } = if self.dry_run {
-            self.memory.note(now, &observation, &self.policy);
+            self.memory.note(now, &observation, &policy);
             // Whoever changes the TaskManagers beside a dry run has every right to.
             self.memory.contest = None;
-            Turn { decision: decide(now, &observation, &self.memory, &self.policy), step: None, ended: None }
+            Turn { decision: decide(now, &observation, &self.memory, &policy), step: None, ended: None }
         } else {
-            turn(now, &observation, &mut self.memory, &self.policy)
+            turn(now, &observation, &mut self.memory, &policy)
         };
         if self.memory.replaced != replaced {
             self.tell_new_job();
@@ -93,7 +110,11 @@ impl ControlLoop {
         self.metrics.decided(&decision);
         self.tell_decision(now, &decision);
 
-        let mut status = Status::new(now, observation, decision, step.clone(), &self.memory, &self.policy);
+        if !self.dry_run {
+            let about = self.peers.owner.reference();
+            self.events.tell(about.as_ref(), &observation, &decision, ended.as_ref());
+        }
+        let mut status = Status::new(now, observation, decision, step.clone(), &self.memory, &policy);
         status.dry_run = self.dry_run;
         status.next_look = Some(now + self.interval());
         self.shared.set_status(status);
@@ -108,12 +129,19 @@ impl ControlLoop {
             tracing::info!(change = ended.change.id, outcome = ended.outcome.as_str(), "{}", in_words(ended));
         }
         // Saved before acting: an agent that dies in the middle of the step repeats it, no more.
-        if let Err(error) = self.state_file.save(&self.memory) {
-            troubles.push(Trouble::new("state_file", "write", &error));
-        } else if let (Some(step), Some(change)) = (&step, &self.memory.change)
-            && let Err(trouble) = self.carry_out(step, change).await
-        {
-            troubles.push(trouble);
+        let about_to_act = step.as_ref().is_some_and(|step| act::action(step).is_some());
+        let not_saved = |error: &SaveError| {
+            let (source, kind) = error.labels();
+            Trouble::new(source, kind, error)
+        };
+        if let Err(error) = self.store.save(&self.memory, about_to_act).await {
+            troubles.push(not_saved(&error));
+        } else if let (Some(step), Some(change)) = (&step, &self.memory.change) {
+            match self.store.within_term(self.carry_out(step, change)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(trouble)) => troubles.push(trouble),
+                Err(error) => troubles.push(not_saved(&error)),
+            }
         }
         self.tell_troubles(now, troubles);
     }
@@ -159,6 +187,27 @@ impl ControlLoop {
                 "Flink runs another job than before: a JobManager without high availability came back, or the job was \
                  started anew; it is not narrowed before a whole --scale-down-window has been watched"
             );
+        }
+    }
+
+    /// What a person has asked for by annotations, and which agent leads, are said when they change.
+    fn tell_who_leads(&mut self, seen: &Observation) {
+        let (leadership, annotations) = &mut self.told;
+        if *leadership != seen.leadership {
+            match &seen.leadership {
+                Leadership::Alone => {}
+                Leadership::Leader { identity } => tracing::info!(identity, "this agent leads"),
+                Leadership::Follower { leader } => tracing::info!(leader, "another agent leads"),
+                Leadership::Unknown { problem } => tracing::warn!("which agent leads cannot be told: {problem}"),
+            }
+            leadership.clone_from(&seen.leadership);
+        }
+        if let Some(pool) = &seen.pool
+            && *annotations != pool.value.annotations
+        {
+            annotations.clone_from(&pool.value.annotations);
+            let Annotations { paused, min_task_managers, max_task_managers } = annotations;
+            tracing::info!(?paused, ?min_task_managers, ?max_task_managers, "annotations of the Deployment");
         }
     }
 

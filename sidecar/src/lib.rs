@@ -11,6 +11,8 @@ pub mod credentials;
 pub mod flink;
 pub mod history;
 mod http_peer;
+pub mod kubernetes;
+pub mod memory_store;
 pub mod mounted;
 pub mod observe;
 pub mod plan;

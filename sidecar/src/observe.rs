@@ -11,6 +11,7 @@ use crate::{
     clock,
     credentials::Credentials,
     flink::{self, FlinkError, FlinkOptions},
+    kubernetes::{ConnectOptions, KubernetesError, lease::LeaseError},
     pravega::{self, ControllerOptions},
     readers,
     segments::{
@@ -53,6 +54,16 @@ pub enum BadConfig {
     Prometheus(#[from] prometheus::ConfigError),
     #[error(transparent)]
     Flink(#[from] flink::ConfigError),
+    #[error(
+        "--lease-duration {}s is too short: with --lease-renew {}s and --request-timeout {}s it takes at least {}s, so that \
+         one renewal may fail and a call still ends in time",
+        .duration.as_secs_f64(), .renew.as_secs_f64(), .timeout.as_secs_f64(), .least.as_secs()
+    )]
+    LeaseTooShort { duration: Duration, renew: Duration, timeout: Duration, least: Duration },
+    #[error("--state-file: the state is in the Lease; leave it out, or run one agent alone with --no-lease")]
+    TwoPlacesForState,
+    #[error(transparent)]
+    Lease(#[from] KubernetesError),
     #[error(transparent)]
     Owner(#[from] OwnerError),
     #[error("--task-manager-command '{command}' cannot be split into words: {source}")]
@@ -106,7 +117,8 @@ fn segments_source(settings: &Settings) -> Result<segments::Source, BadConfig> {
     })?))
 }
 
-async fn owner(settings: &Settings, access: Access) -> Result<Owner, BadConfig> {
+/// Who owns the TaskManagers.
+pub(crate) async fn owner(settings: &Settings, access: Access) -> Result<Owner, BadConfig> {
     let args = &settings.owner;
     if let (Some(command), Some(dir)) = (&args.task_manager_command, &args.pool_dir) {
         let words =
@@ -119,13 +131,15 @@ async fn owner(settings: &Settings, access: Access) -> Result<Owner, BadConfig> 
         };
         return Ok(Owner::Processes(pool.map_err(OwnerError::from)?));
     }
-    let deployment = Deployment::connect(DeploymentOptions {
-        name: args.deployment.clone().unwrap_or_default(),
+    let cluster = ConnectOptions {
         namespace: args.namespace.clone(),
         kubeconfig: args.kubeconfig.clone(),
         timeout: settings.flink.request_timeout,
-    });
-    Ok(Owner::Deployment(deployment.await.map_err(OwnerError::from)?))
+    };
+    let name = args.deployment.clone().unwrap_or_default();
+    let staleness = settings.policy.staleness;
+    let deployment = Deployment::connect(DeploymentOptions { name, cluster, staleness });
+    Ok(Owner::Deployment(Box::new(deployment.await.map_err(OwnerError::from)?)))
 }
 
 /// Whether the peers will be changed, or only looked at beside the agent that may be running.
@@ -160,6 +174,7 @@ impl Trouble {
         ("task_managers", &OwnerError::KINDS),
         ("state_file", &["write"]),
         ("history", &["file", "config_map"]),
+        ("lease", &LeaseError::KINDS),
     ];
 
     pub(crate) fn new(source: &'static str, kind: &'static str, error: &dyn fmt::Display) -> Self {
@@ -219,7 +234,7 @@ impl Observer {
         let (shapes, flink, pool, checkpoint, savepoint) = tokio::join!(
             join_all(shapes),
             Box::pin(observe_flink(peers.flink.as_ref(), change)),
-            Box::pin(stamped(peers.owner.observe(by_name))),
+            Box::pin(peers.owner.observe(by_name)),
             checkpoint(peers.flink.as_ref(), change),
             savepoint(peers.flink.as_ref(), change),
         );

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use sluice_core::{Memory, Policy, decide};
+use sluice_core::{Memory, Policy, decide, in_force};
 
 use crate::{
     args::{Output, ReportArgs},
@@ -18,7 +18,8 @@ const UNAVAILABLE: u8 = 69;
 /// takes a whole window of watching.
 pub async fn plan(args: ReportArgs) -> anyhow::Result<ExitCode> {
     let policy = Policy::try_from(&args.settings.policy).map_err(BadConfig::from)?;
-    let (_, Look { observation, troubles, .. }) = look_once(&args.settings).await?;
+    let (_, Look { mut observation, troubles, .. }) = look_once(&args.settings).await?;
+    let policy = in_force(&policy, &mut observation);
 
     let now = clock::now();
     let mut memory = Memory::default();

@@ -1,6 +1,8 @@
 //! `sluice run`: wires the loop and the endpoints together, and ends them together.
 
-use std::{collections::HashMap, io::IsTerminal as _, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap, io::IsTerminal as _, path::PathBuf, pin::pin, process::ExitCode, sync::Arc, time::Duration,
+};
 
 use anyhow::Context as _;
 use sluice_core::{Memory, Observation, Policy, PolicyOptions, decide};
@@ -9,11 +11,17 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     admin::{self, Admin},
-    args::{LogFormat, OnBadConfig, RunArgs},
+    args::{LogFormat, OnBadConfig, RunArgs, Settings},
     clock,
     control_loop::ControlLoop,
-    observe::{Access, BadConfig, Observer, Peers},
+    kubernetes::{
+        instance,
+        lease::{Lease, LeaseOptions},
+    },
+    memory_store::{MemoryStore, Place},
+    observe::{self, Access, BadConfig, Observer, Peers},
     report::{
+        events::Events,
         history_config_map::ConfigMapOptions,
         history_keeper::HistoryKeeper,
         metrics::Metrics,
@@ -21,6 +29,7 @@ use crate::{
         status::{Shared, Status},
     },
     state_file::StateFile,
+    task_managers::Owner,
 };
 
 /// Runs the agent until SIGTERM or Ctrl-C.
@@ -33,24 +42,10 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     tracing::info!(listen = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "sluice starts");
 
     let mut keeper = HistoryKeeper::open(history_file(&args), config_map(&args), shared.clone(), metrics.clone()).await;
-    let agent = async {
-        let mut said = String::new();
-        loop {
-            match control_loop(&args, &shared, &metrics).await {
-                Ok(agent) => {
-                    tracing::info!(policy = ?agent.policy, owner = agent.peers.owner.describe(), "configuration");
-                    agent.run().await;
-                }
-                Err(error) if args.on_bad_config == OnBadConfig::Exit => return error,
-                Err(error) => hold(&error, &mut said, &shared, &metrics).await,
-            }
-        }
-    };
     tokio::select! {
         served = admin::serve(listener, admin) => served.context("the endpoints ended")?,
-        error = agent => return Err(error.into()),
+        stopped = agent(&args, &shared, &metrics) => stopped?,
         () = keeper.run() => {}
-        signal = asked_to_stop() => tracing::info!(signal = signal?, "stopping; the TaskManagers stay as they are"),
     }
     keeper.close().await;
     Ok(ExitCode::SUCCESS)
@@ -71,6 +66,33 @@ fn config_map(args: &RunArgs) -> Option<ConfigMapOptions> {
     })
 }
 
+/// The loop, until the agent is asked to stop. It is broken off between two awaits, and only then is the
+/// Lease given back.
+async fn agent(args: &RunArgs, shared: &Shared, metrics: &Arc<Metrics>) -> anyhow::Result<()> {
+    let mut stop = pin!(asked_to_stop());
+    let mut said = Said::default();
+    loop {
+        let signal = match control_loop(args, shared, metrics).await {
+            Ok(mut agent) => {
+                tracing::info!(policy = ?agent.policy, owner = agent.peers.owner.describe(), "configuration");
+                let signal = tokio::select! {
+                    () = agent.run() => continue,
+                    signal = &mut stop => signal?,
+                };
+                agent.store.release().await;
+                signal
+            }
+            Err(error) if args.on_bad_config == OnBadConfig::Exit => return Err(error.into()),
+            Err(error) => tokio::select! {
+                () = hold(&error, &mut said, &args.settings, shared, metrics) => continue,
+                signal = &mut stop => signal?,
+            },
+        };
+        tracing::info!(signal, "stopping; the TaskManagers stay as they are");
+        return Ok(());
+    }
+}
+
 async fn control_loop(args: &RunArgs, shared: &Shared, metrics: &Arc<Metrics>) -> Result<ControlLoop, BadConfig> {
     let settings = &args.settings;
     let policy = Policy::try_from(&settings.policy)?;
@@ -80,36 +102,83 @@ async fn control_loop(args: &RunArgs, shared: &Shared, metrics: &Arc<Metrics>) -
     }
     let access = if args.dry_run { Access::ReadOnly } else { Access::Full };
     let peers = Peers::new(settings, access).await?;
-    let beside_pool = || settings.owner.pool_dir.as_ref().map(|dir| dir.join("sluice.json"));
-    // A dry run may stand beside the agent that acts, whose memory is none of its business.
-    let path = args.state_file.clone().or_else(beside_pool).filter(|_| !args.dry_run);
-    if path.is_none() && !args.dry_run {
-        tracing::warn!("no --state-file: cooldowns, the restart budget and a change in flight end with this process");
-    }
-    let (state_file, memory) = StateFile::open(path);
+    let store = MemoryStore::new(place(args, &peers).await?);
+    let events = match peers.owner.kubernetes().filter(|_| !args.dry_run) {
+        Some(api) => Events::start(api),
+        None => Events::none(),
+    };
     Ok(ControlLoop {
         observer: Observer::new(settings),
         peers,
         policy,
-        memory,
-        state_file,
+        memory: Memory::default(),
+        store,
         shared: shared.clone(),
         metrics: metrics.clone(),
+        events,
         poll: args.poll.max(Duration::from_millis(50)),
         dry_run: args.dry_run,
         looked_at: None,
         logged: HashMap::new(),
+        told: Default::default(),
     })
+}
+
+/// Where the memory is saved. A dry run may stand beside the agent that acts, whose memory and whose
+/// Lease are none of its business.
+async fn place(args: &RunArgs, peers: &Peers) -> Result<Place, BadConfig> {
+    if args.dry_run {
+        return Ok(Place::Process);
+    }
+    let Settings { owner, lease, flink, .. } = &args.settings;
+    if let (Some(api), false) = (peers.owner.kubernetes(), lease.no_lease) {
+        if args.state_file.is_some() {
+            return Err(BadConfig::TwoPlacesForState);
+        }
+        let (duration, renew, timeout) = (lease.lease_duration, lease.lease_renew, flink.request_timeout);
+        // The own term is four fifths of it: time for two renewals that fail and the last call.
+        let least = Duration::from_secs((renew + timeout * 2).mul_f64(1.25).as_secs() + 1);
+        if duration < least {
+            return Err(BadConfig::LeaseTooShort { duration, renew, timeout, least });
+        }
+        let named = || format!("sluice-{}", owner.deployment.as_deref().unwrap_or_default());
+        let name = lease.lease.clone().unwrap_or_else(named);
+        let options = LeaseOptions { name, identity: identity(), duration, renew };
+        return Ok(Place::Lease(Arc::new(Lease::open(api.clone(), options).await?)));
+    }
+    let beside_pool = || owner.pool_dir.as_ref().map(|dir| dir.join("sluice.json"));
+    if let Some(path) = args.state_file.clone().or_else(beside_pool) {
+        return Ok(Place::File(StateFile::new(path)));
+    }
+    tracing::warn!("no --state-file: cooldowns, the restart budget and a change in flight end with this process");
+    Ok(Place::Process)
+}
+
+/// The pod's name, and what tells this process from the one before it in the same pod.
+fn identity() -> String {
+    let pod = instance();
+    format!("{pod}_{:x}-{:x}", std::process::id(), clock::now().as_millisecond())
+}
+
+/// What was said of a configuration that cannot be acted on, and where else it is told.
+#[derive(Default)]
+struct Said {
+    problem: String,
+    events: Option<(Owner, Events)>,
 }
 
 /// Stays up for a while with a configuration that cannot be acted on, then lets it be tried again (a
 /// file may have been mounted meanwhile): in the JobManager pod a sidecar that exits would keep the
 /// JobManager down with it.
-async fn hold(error: &BadConfig, said: &mut String, shared: &Shared, metrics: &Metrics) {
+async fn hold(error: &BadConfig, said: &mut Said, settings: &Settings, shared: &Shared, metrics: &Metrics) {
     let problem = redact(&error.to_string());
-    if *said != problem {
+    if said.problem != problem {
         tracing::error!("{problem}; holding (--on-bad-config hold)");
-        said.clone_from(&problem);
+        said.problem.clone_from(&problem);
+    }
+    if said.events.is_none() && settings.owner.deployment.is_some() {
+        let owner = observe::owner(settings, Access::ReadOnly).await.ok();
+        said.events = owner.and_then(|owner| owner.kubernetes().map(Events::start).map(|events| (owner, events)));
     }
     let (Ok(policy), memory) = (Policy::try_from(PolicyOptions::default()), Memory::default()) else { return };
     let seen = Observation { config_problem: Some(problem), ..Observation::default() };
@@ -118,6 +187,11 @@ async fn hold(error: &BadConfig, said: &mut String, shared: &Shared, metrics: &M
         let decision = decide(now, &seen, &memory, &policy);
         metrics.decided(&decision);
         let _ = shared.decided(now, &decision);
+        if let Some((owner, events)) = &said.events {
+            // Only to know what the Event is about.
+            let _ = owner.observe(false).await;
+            events.tell(owner.reference().as_ref(), &seen, &decision, None);
+        }
         shared.set_status(Status::new(now, seen.clone(), decision, None, &memory, &policy));
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

@@ -2,12 +2,18 @@
 //! for. Either a local [`ProcessPool`] or a Kubernetes [`Deployment`]; the control loop knows only
 //! [`Owner`]: it observes the pool, and carries out the step that sets the number of replicas.
 
-use sluice_core::{Pool, TaskManagers};
+use k8s_openapi::api::core::v1::ObjectReference;
+use sluice_core::{Pool, Reading, TaskManagers};
 
 pub mod deployment;
 pub mod process_pool;
 
-pub use deployment::{Deployment, DeploymentError, DeploymentOptions};
+use crate::{
+    clock,
+    kubernetes::{Api, KubernetesError},
+};
+
+pub use deployment::{Deployment, DeploymentOptions};
 pub use process_pool::{PoolError, ProcessPool, ProcessPoolOptions};
 
 /// Who starts and stops TaskManagers.
@@ -16,17 +22,34 @@ pub enum Owner {
     /// Child processes on this machine.
     Processes(ProcessPool),
     /// A Deployment, changed through its `scale` subresource.
-    Deployment(Deployment),
+    Deployment(Box<Deployment>),
 }
 
 impl Owner {
-    /// How many TaskManagers are asked for, and which of them run: by name if that matters. The
-    /// caller stamps the time.
-    pub async fn observe(&self, by_name: bool) -> Result<Pool, OwnerError> {
+    /// How many TaskManagers are asked for, and which of them run: by name if that matters.
+    pub async fn observe(&self, by_name: bool) -> Result<Reading<Pool>, OwnerError> {
         Ok(match self {
-            Self::Processes(pool) => pool.observe().await?,
+            Self::Processes(pool) => pool.observe().await.map(|value| Reading { at: clock::now(), value })?,
             Self::Deployment(deployment) => deployment.observe(by_name).await?,
         })
+    }
+
+    /// The Kubernetes API, if the TaskManagers are pods.
+    #[must_use]
+    pub fn kubernetes(&self) -> Option<&Api> {
+        match self {
+            Self::Processes(_) => None,
+            Self::Deployment(deployment) => Some(deployment.api()),
+        }
+    }
+
+    /// What a Kubernetes Event is about, once it has been seen.
+    #[must_use]
+    pub fn reference(&self) -> Option<ObjectReference> {
+        match self {
+            Self::Processes(_) => None,
+            Self::Deployment(deployment) => deployment.reference(),
+        }
     }
 
     /// Has these TaskManagers stopped before all others when the number is next lowered, or takes
@@ -68,7 +91,7 @@ pub enum OwnerError {
     Pool(#[from] PoolError),
     /// The Kubernetes Deployment.
     #[error(transparent)]
-    Deployment(#[from] DeploymentError),
+    Deployment(#[from] KubernetesError),
 }
 
 impl OwnerError {

@@ -65,6 +65,7 @@ impl World {
             choice: self.choice,
             replacing: false,
             other_autoscaler: None,
+            ..Pool::default()
         }
     }
 

@@ -193,7 +193,7 @@ mod tests {
     }
 
     fn holds(n: u64) -> Decision {
-        Decision::Hold(if n.is_multiple_of(2) { Hold::InStep } else { Hold::NotLeader })
+        Decision::Hold(if n.is_multiple_of(2) { Hold::InStep } else { Hold::NotLeader { leader: "b".into() } })
     }
 
     #[test]

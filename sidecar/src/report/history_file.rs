@@ -178,7 +178,9 @@ mod tests {
     fn entries() -> Vec<Entry> {
         let mut history = History::new(10);
         for (n, hold) in
-            [Hold::InStep, Hold::NotLeader, Hold::Paused { by: "<b>&\n\"me\"".into() }].into_iter().enumerate()
+            [Hold::InStep, Hold::NotLeader { leader: "b".into() }, Hold::Paused { by: "<b>&\n\"me\"".into() }]
+                .into_iter()
+                .enumerate()
         {
             assert!(history.decision(Timestamp::UNIX_EPOCH + Duration::from_secs(n as u64), &Decision::Hold(hold)));
         }

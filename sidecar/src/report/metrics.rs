@@ -9,7 +9,9 @@ use prometheus_client::{
     metrics::{MetricType, counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
-use sluice_core::{Change, Decision, Direction, Ended, Flink, Hold, Job, Outcome, Strategy, TaskManagers};
+use sluice_core::{
+    Change, Decision, Direction, Ended, Flink, Hold, Job, Outcome, Pool, ShortageCause, Strategy, TaskManagers,
+};
 
 use crate::{
     act::ACTIONS,
@@ -404,6 +406,8 @@ fn gauges(status: &Status) -> Vec<(&'static str, &'static str, Option<Unit>, Sam
         ),
         ("ready", "1 when everything the agent reads is known and fresh, and there is a job", None, flag(status.ready)),
         ("dry_run", "1 if nothing is carried out", None, flag(status.dry_run)),
+        ("leader", "1 if this agent is the one that may act", None, flag(seen.leadership.may_act())),
+        ("shortage", "1 for the reason that pods do not come or do not stay", None, shortages(pool)),
     ]
 }
 
@@ -414,6 +418,14 @@ fn cooldowns(status: &Status) -> Samples {
     };
     let of = |direction: Direction, until| (vec![("direction", direction.as_str().to_owned())], left(until));
     vec![of(Direction::Up, status.cooldown_until.up), of(Direction::Down, status.cooldown_until.down)]
+}
+
+fn shortages(pool: Option<&Pool>) -> Samples {
+    let Some(pool) = pool else { return Samples::new() };
+    let cause = pool.shortage.as_ref().map(|shortage| shortage.cause);
+    let sample =
+        |known: ShortageCause| (vec![("cause", known.as_str().to_owned())], f64::from(u8::from(cause == Some(known))));
+    ShortageCause::ALL.into_iter().map(sample).collect()
 }
 
 fn ages(status: &Status) -> Samples {

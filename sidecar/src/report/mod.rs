@@ -1,5 +1,6 @@
 //! TELL: what was seen, decided and done, as metrics, history and state.
 
+pub mod events;
 pub mod history;
 pub mod history_config_map;
 pub mod history_file;

@@ -88,7 +88,7 @@ impl Lane {
         let launch = Launch::new(release_binary()?)
             .args(["run", "--listen", &address])
             .args(["--pravega-controller", &pravega.controller_uri(), "--scope", "bench", "--stream", &stream])
-            .args(["--flink-url", cluster.url(), "--deployment", "taskmanager", "--kubeconfig"])
+            .args(["--flink-url", cluster.url(), "--no-lease", "--deployment", "taskmanager", "--kubeconfig"])
             .arg(&kubeconfig);
         let agent = Process::start(run, &format!("agent-{index}"), &launch)?;
         let api = AgentApi::at(format!("http://{address}"));

@@ -2,6 +2,7 @@
 //! that is measured. Both speak as much of the real APIs as the agent uses.
 
 use std::{
+    convert::Infallible,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -10,12 +11,15 @@ use std::{
 use anyhow::Result;
 use axum::{
     Json, Router,
-    extract::State,
+    body::Body,
+    extract::{RawQuery, State},
     http::StatusCode,
+    response::{IntoResponse, Response},
     routing::{get, patch},
 };
+use futures_util::stream;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 const JOB: &str = "0123456789abcdef0123456789abcdef";
 
@@ -32,6 +36,8 @@ type World = Arc<Mutex<Inner>>;
 #[derive(Debug)]
 struct Inner {
     replicas: u64,
+    /// Tells the watches of it.
+    changes: watch::Sender<u64>,
     patches: Vec<(Instant, u64)>,
     checkpoints: u64,
     checkpointed_at: u128,
@@ -42,8 +48,9 @@ impl FakeCluster {
     /// Starts with so many TaskManagers.
     pub async fn start(replicas: u64) -> Result<Self> {
         let now = milliseconds();
+        let (changes, patches) = (watch::Sender::new(replicas), Vec::new());
         let inner =
-            Inner { replicas, patches: Vec::new(), checkpoints: 1, checkpointed_at: now, running_since: now - 1000 };
+            Inner { replicas, changes, patches, checkpoints: 1, checkpointed_at: now, running_since: now - 1000 };
         let world = Arc::new(Mutex::new(inner));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -107,7 +114,8 @@ fn router(world: World) -> Router {
         .route("/jobs/{job}", get(job))
         .route("/jobs/{job}/checkpoints", get(checkpoints).post(trigger))
         .route("/jobs/{job}/checkpoints/{trigger}", get(triggered))
-        .route("/apis/apps/v1/namespaces/default/deployments/taskmanager", get(deployment))
+        .route("/apis/apps/v1/namespaces/default/deployments", get(deployments))
+        .route("/api/v1/namespaces/default/pods", get(pods))
         .route("/apis/apps/v1/namespaces/default/deployments/taskmanager/scale", patch(scale))
         .route("/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers", get(nothing))
         .route("/apis/keda.sh/v1alpha1/namespaces/default/scaledobjects", get(nothing))
@@ -161,12 +169,43 @@ async fn triggered(State(world): State<World>) -> Json<Value> {
     Json(json!({ "status": { "id": "COMPLETED" }, "operation": { "checkpointId": id } }))
 }
 
-async fn deployment(State(world): State<World>) -> Json<Value> {
-    let n = lock(&world).replicas;
-    Json(json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "taskmanager" },
-        "spec": { "replicas": n }, "status": { "readyReplicas": n },
-    }))
+/// The one Deployment: as a list, or as a watch that tells of each change.
+async fn deployments(State(world): State<World>, RawQuery(query): RawQuery) -> Response {
+    if !is_watch(query.as_ref()) {
+        return Json(list("DeploymentList", &json!([deployment(lock(&world).replicas)]))).into_response();
+    }
+    let changes = lock(&world).changes.subscribe();
+    let events = stream::unfold(changes, |mut changes| async move {
+        changes.changed().await.ok()?;
+        let replicas = *changes.borrow_and_update();
+        let event = json!({ "type": "MODIFIED", "object": deployment(replicas) });
+        Some((Ok::<_, Infallible>(format!("{event}\n")), changes))
+    });
+    Body::from_stream(events).into_response()
+}
+
+/// There are none to be seen; nothing is ever said of them.
+async fn pods(RawQuery(query): RawQuery) -> Response {
+    if is_watch(query.as_ref()) {
+        return Body::from_stream(stream::pending::<Result<String, Infallible>>()).into_response();
+    }
+    Json(list("PodList", &json!([]))).into_response()
+}
+
+fn deployment(replicas: u64) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": "taskmanager", "namespace": "default", "resourceVersion": "1" },
+        "spec": { "replicas": replicas, "selector": {}, "template": {} }, "status": { "readyReplicas": replicas },
+    })
+}
+
+fn is_watch(query: Option<&String>) -> bool {
+    query.is_some_and(|query| query.contains("watch=true"))
+}
+
+fn list(kind: &str, items: &Value) -> Value {
+    json!({ "apiVersion": "v1", "kind": kind, "metadata": { "resourceVersion": "1" }, "items": items })
 }
 
 async fn scale(State(world): State<World>, Json(patch): Json<Value>) -> Json<Value> {
@@ -175,6 +214,7 @@ async fn scale(State(world): State<World>, Json(patch): Json<Value>) -> Json<Val
     if let Some(replicas) = patch.pointer("/spec/replicas").and_then(Value::as_u64) {
         world.replicas = replicas;
         world.patches.push((now, replicas));
+        world.changes.send_replace(replicas);
         world.running_since = milliseconds();
     }
     Json(

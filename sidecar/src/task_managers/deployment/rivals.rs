@@ -11,8 +11,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{
-    DeploymentError,
+use crate::kubernetes::{
+    KubernetesError,
     api::{Api, Resource},
 };
 
@@ -39,7 +39,7 @@ struct Found {
 impl Rivals {
     /// The other autoscaler of the Deployment, as far as it can be known. A look that fails leaves
     /// what the one before it found; if there was none, it is unknown, which is an error.
-    pub async fn look(&self, api: &Api, deployment: &str, what: &str) -> Result<Option<String>, DeploymentError> {
+    pub async fn look(&self, api: &Api, deployment: &str, what: &str) -> Result<Option<String>, KubernetesError> {
         let now = Instant::now();
         let known = {
             let found = self.found();
@@ -76,16 +76,16 @@ impl Rivals {
         kind: &str,
         deployment: &str,
         what: &str,
-    ) -> Result<Option<String>, DeploymentError> {
+    ) -> Result<Option<String>, KubernetesError> {
         match api.list::<List>(resource, what).await {
             Ok(list) => {
                 let rival = list.items.into_iter().find(|item| item.spec.scale_target_ref.is_deployment(deployment));
                 Ok(rival.map(|item| format!("{kind}/{}", item.metadata.name)))
             }
             // The cluster has no such API, so nothing of the kind acts there.
-            Err(DeploymentError::NotFound { .. }) => Ok(None),
+            Err(KubernetesError::NotFound { .. }) => Ok(None),
             // An agent that may not look must still work; a person has to know that it cannot see.
-            Err(error @ DeploymentError::Forbidden { .. }) => {
+            Err(error @ KubernetesError::Forbidden { .. }) => {
                 if !std::mem::replace(&mut self.found().said_forbidden, true) {
                     warn!(%error, "cannot check that no other autoscaler acts on the Deployment");
                 }

@@ -2,22 +2,21 @@
 
 use super::*;
 
-const PODS: &str = "/api/v1/namespaces/flink/pods?&labelSelector=app%3Dflink%2Ccomponent%3Dtaskmanager";
 const POD: &str = "/api/v1/namespaces/flink/pods/tm-a?&fieldManager=sluice";
 const GONE: &str = "/api/v1/namespaces/flink/pods/tm-gone?&fieldManager=sluice";
 
 fn selected(generation: i64, status: &Value) -> Answer {
     let labels = json!({ "app": "flink", "component": "taskmanager" });
-    ok(&json!({
-        "metadata": { "name": "taskmanager", "generation": generation },
-        "spec": { "replicas": 3, "selector": { "matchLabels": labels } },
+    only(&json!({
+        "metadata": { "name": "taskmanager", "namespace": "flink", "generation": generation },
+        "spec": { "replicas": 3, "selector": { "matchLabels": labels }, "template": {} },
         "status": status
     }))
 }
 
 fn pod(name: &str, metadata: &Value, phase: &str, ready: &str) -> Value {
     let mut pod = json!({
-        "metadata": { "name": name, "creationTimestamp": "2026-11-22T10:00:00Z" },
+        "metadata": { "name": name, "namespace": "flink", "creationTimestamp": "2026-11-22T10:00:00Z" },
         "status": { "phase": phase, "conditions": [{ "type": "Ready", "status": ready }] }
     });
     pod["metadata"].as_object_mut().unwrap().extend(metadata.as_object().unwrap().clone());
@@ -25,13 +24,16 @@ fn pod(name: &str, metadata: &Value, phase: &str, ready: &str) -> Value {
 }
 
 async fn observed(generation: i64, status: Value, pods: &Value) -> Pool {
-    let (deployment, _server) = Server::start(&[
-        (DEPLOYMENT, vec![selected(generation, &status)]),
+    let (deployment, server) = start(&[
+        (DEPLOYMENTS, vec![selected(generation, &status)]),
         (SCALED_OBJECTS, vec![no_such_api()]),
         (AUTOSCALERS, vec![none()]),
         (PODS, vec![ok(&list("PodList", pods))]),
     ]);
-    deployment.observe(true).await.unwrap()
+    let pool = deployment.observe(true).await.unwrap().value;
+    let path = &server.asked(PODS).await[0].path;
+    assert!(path.contains("labelSelector=app%3Dflink%2Ccomponent%3Dtaskmanager"), "{path}");
+    pool
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,9 +69,22 @@ async fn a_rollout_is_noticed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pods_that_may_not_be_listed_are_an_error_only_where_their_names_are_needed() {
+    let (deployment, _server) = start(&[
+        (DEPLOYMENTS, vec![selected(7, &json!({ "replicas": 3, "readyReplicas": 3 }))]),
+        (SCALED_OBJECTS, vec![no_such_api()]),
+        (AUTOSCALERS, vec![none()]),
+        (PODS, vec![failure(403, "Forbidden", "cannot list")]),
+    ]);
+    let seen = deployment.observe(false).await.unwrap().value;
+    assert_eq!((seen.members, seen.shortage, seen.ready), (None, None, TaskManagers(3)));
+    assert_error(&deployment.observe(true).await.unwrap_err(), "forbidden", &["may not list pods"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn idle_pods_get_the_lowest_deletion_cost_and_lose_it_again() {
     let gone = failure(404, "NotFound", "pods \"tm-gone\" not found");
-    let (deployment, server) = Server::start(&[(POD, vec![ok(&json!({}))]), (GONE, vec![gone])]);
+    let (deployment, server) = start(&[(POD, vec![ok(&json!({}))]), (GONE, vec![gone])]);
     let pods = ["tm-gone".to_owned(), "tm-a".to_owned()];
     deployment.mark(&pods, true).await.unwrap();
     deployment.mark(&pods, false).await.unwrap();
@@ -83,7 +98,7 @@ async fn idle_pods_get_the_lowest_deletion_cost_and_lose_it_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_role_without_the_pods_says_what_to_put_into_it() {
-    let (deployment, _server) = Server::start(&[(POD, vec![failure(403, "Forbidden", "cannot patch")])]);
+    let (deployment, _server) = start(&[(POD, vec![failure(403, "Forbidden", "cannot patch")])]);
     let error = deployment.mark(&["tm-a".to_owned()], true).await.unwrap_err();
     assert_error(&error, "forbidden", &["may not patch pods", "resources [pods], verbs [patch]"]);
 }

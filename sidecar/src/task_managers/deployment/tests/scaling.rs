@@ -9,8 +9,8 @@ fn scale(replicas: u32) -> Answer {
     }))
 }
 
-async fn set(answers: Vec<Answer>) -> (Result<(), DeploymentError>, Vec<Seen>) {
-    let (deployment, server) = Server::start(&[(SCALE, answers)]);
+async fn set(answers: Vec<Answer>) -> (Result<(), KubernetesError>, Vec<Seen>) {
+    let (deployment, server) = start(&[(SCALE, answers)]);
     let result = deployment.set_replicas(TaskManagers(4)).await;
     (result, server.asked(SCALE).await)
 }
@@ -43,11 +43,7 @@ async fn a_refusal_says_what_to_put_into_the_role() {
 async fn answers_that_asking_again_would_not_change_are_told_at_once() {
     let cases = [
         (failure(401, "Unauthorized", "Unauthorized"), "unauthorized", "credentials"),
-        (
-            failure(404, "NotFound", "deployments.apps \"taskmanager\" not found"),
-            "not_found",
-            "--deployment and --namespace",
-        ),
+        (failure(404, "NotFound", "deployments.apps \"taskmanager\" not found"), "not_found", "does not exist"),
         (failure(409, "Conflict", "the object has been modified"), "conflict", "the object has been modified"),
         (failure(422, "Invalid", "spec.replicas: must be >= 0"), "rejected", "`patch deployments/scale` with 422"),
     ];
@@ -107,9 +103,53 @@ async fn the_time_limit_holds_for_all_attempts_together_and_tells_what_came_befo
     assert_eq!((asked.len(), began.elapsed()), (2, TIMEOUT));
 }
 
+/// What was observed, which a change of the scale then carries.
+fn observed() -> [(&'static str, Vec<Answer>); 4] {
+    let seen = deployment(3, &json!({}));
+    let pods = ok(&list("PodList", &json!([])));
+    [
+        (DEPLOYMENTS, vec![only(&seen)]),
+        (SCALED_OBJECTS, vec![no_such_api()]),
+        (AUTOSCALERS, vec![none()]),
+        (PODS, vec![pods]),
+    ]
+}
+
+fn conflict() -> Answer {
+    failure(409, "Conflict", "the object has been modified")
+}
+
+/// The scale as it is read again after a conflict.
+fn reread(replicas: u32) -> Answer {
+    ok(&json!({ "metadata": { "resourceVersion": "9" }, "spec": { "replicas": replicas } }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_about_anything_else_than_the_replicas_is_passed_over() {
+    let mut script = observed().to_vec();
+    script.extend([(SCALE, vec![conflict(), scale(4)]), (SCALE_READ, vec![reread(3)])]);
+    let (deployment, server) = start(&script);
+    deployment.observe(false).await.unwrap();
+    deployment.set_replicas(TaskManagers(4)).await.unwrap();
+    let versions: Vec<_> =
+        server.asked(SCALE).await.into_iter().map(|seen| seen.body.unwrap()["metadata"].clone()).collect();
+    assert_eq!(versions, [json!({ "resourceVersion": "5" }), json!({ "resourceVersion": "9" })]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_that_somebody_else_has_just_changed_are_left_alone() {
+    let mut script = observed().to_vec();
+    script.extend([(SCALE, vec![conflict()]), (SCALE_READ, vec![reread(2)])]);
+    let (deployment, server) = start(&script);
+    deployment.observe(false).await.unwrap();
+    let error = deployment.set_replicas(TaskManagers(4)).await.unwrap_err();
+    assert_error(&error, "conflict", &["somebody else changed it"]);
+    assert_eq!(server.asked(SCALE).await.len(), 1);
+}
+
 #[test]
 fn names_that_would_change_the_path_are_refused() {
-    use super::super::error::check_name;
+    use crate::kubernetes::check_name;
     assert!(check_name("--deployment", "taskmanager-1.a").is_ok());
     for name in ["", "../secrets", "a/b", "A", "a?x", "-a", "a-", &"a".repeat(254)] {
         let error = check_name("--deployment", name).unwrap_err();

@@ -2,13 +2,13 @@
 
 use std::{error::Error, time::Duration};
 
-use kube::core::Status;
+use kube::{core::Status, runtime::watcher};
 
-use super::api::Call;
+use super::api::{Call, Resource};
 
-/// Why the Deployment could not be read or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum DeploymentError {
+/// Why an object of the cluster could not be read or changed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum KubernetesError {
     /// There is no usable configuration of the cluster's client.
     #[error(
         "no way to reach Kubernetes: {0}; outside a cluster name a kubeconfig in KUBECONFIG, inside one mount the \
@@ -73,7 +73,7 @@ pub enum DeploymentError {
         message: String,
     },
     /// No such object.
-    #[error("{what} does not exist ({message}); check --deployment and --namespace")]
+    #[error("{what} does not exist ({message})")]
     NotFound {
         /// Whose sake the call was for.
         what: String,
@@ -136,7 +136,7 @@ pub enum DeploymentError {
     },
 }
 
-impl DeploymentError {
+impl KubernetesError {
     /// A short name for logs and labels, out of a closed set.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -156,32 +156,54 @@ impl DeploymentError {
     }
 
     /// Whether the same call may well succeed a moment later.
-    pub(super) fn passes_by_itself(&self) -> bool {
+    pub(crate) fn passes_by_itself(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Throttled { .. } | Self::Server { .. })
     }
 
     /// How long the server wants to be left alone.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
 
-    pub(super) fn config(error: &(dyn Error + 'static)) -> Self {
+    pub(crate) fn config(error: &(dyn Error + 'static)) -> Self {
         Self::Config(chain(error))
     }
 
-    pub(super) fn timeout(call: Call<'_>, timeout: Duration, last: Option<String>) -> Self {
+    pub(crate) fn timeout(call: Call<'_>, timeout: Duration, last: Option<String>) -> Self {
         let before = last.map(|last| format!(" (before that: {last})")).unwrap_or_default();
         Self::Timeout { what: call.what.to_owned(), call: call.to_string(), timeout, before }
     }
 
-    pub(super) fn malformed(call: Call<'_>, error: &(dyn Error + 'static)) -> Self {
+    pub(crate) fn malformed(call: Call<'_>, error: &(dyn Error + 'static)) -> Self {
         Self::Malformed { what: call.what.to_owned(), call: call.to_string(), why: chain(error) }
     }
 
-    pub(super) fn from_answer(call: Call<'_>, error: kube::Error) -> Self {
+    /// What is watched has not been heard of yet.
+    pub(crate) fn silent(what: &str, resource: Resource, timeout: Duration) -> Self {
+        Self::timeout(Call { verb: "list", resource, subresource: None, what }, timeout, None)
+    }
+
+    /// There is no object of that name among those that are watched.
+    pub(crate) fn missing(what: &str) -> Self {
+        Self::NotFound { what: what.to_owned(), message: "no object of this name".to_owned() }
+    }
+
+    pub(crate) fn from_watch(what: &str, resource: Resource, error: watcher::Error) -> Self {
+        let call = |verb| Call { verb, resource, subresource: None, what };
+        match error {
+            watcher::Error::InitialListFailed(error) => Self::from_answer(call("list"), error),
+            watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
+                Self::from_answer(call("watch"), error)
+            }
+            watcher::Error::WatchError(status) => Self::from_status(call("watch"), *status),
+            error @ watcher::Error::NoResourceVersion => Self::malformed(call("list"), &error),
+        }
+    }
+
+    pub(crate) fn from_answer(call: Call<'_>, error: kube::Error) -> Self {
         let what = call.what.to_owned();
         match error {
             kube::Error::Api(status) => Self::from_status(call, *status),
@@ -235,8 +257,8 @@ impl std::fmt::Display for Call<'_> {
 const LONGEST_NAME: usize = 253;
 
 /// Names become part of a path.
-pub(super) fn check_name(flag: &'static str, name: &str) -> Result<(), DeploymentError> {
-    let bad = |why| Err(DeploymentError::Name { flag, name: name.to_owned(), why });
+pub(crate) fn check_name(flag: &'static str, name: &str) -> Result<(), KubernetesError> {
+    let bad = |why| Err(KubernetesError::Name { flag, name: name.to_owned(), why });
     if name.is_empty() || name.len() > LONGEST_NAME {
         return bad("it must have 1 to 253 characters");
     }

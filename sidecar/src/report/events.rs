@@ -1,0 +1,238 @@
+//! TELL: Kubernetes Events on the Deployment, for people who look there first.
+//!
+//! Each reason is the one name of what happened, in CamelCase. What lasts is told when it has lasted a
+//! moment, and again now and then; what happens once, such as the end of a change, is told once. The
+//! loop never waits for the API server: a task of its own writes, and what it cannot write is dropped.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use sluice_core::{Attention, Decision, Ended, Hold, Leadership, Observation, Outcome};
+use tokio::{sync::mpsc, time::Instant};
+
+use crate::{
+    kubernetes::{Api, instance},
+    report::history::in_words,
+};
+
+/// What lasts shorter than this is not worth an Event: a job that is just starting, a pod that waits for
+/// a node.
+const LASTING: Duration = Duration::from_secs(10);
+
+/// What was not seen for so long has ended.
+const GONE: Duration = Duration::from_secs(10);
+
+/// What must be mended is told again after this long while it lasts; Kubernetes counts it in the same
+/// Event. Nothing is told more often than this.
+const AGAIN: Duration = Duration::from_mins(5);
+
+/// An API server that is away is asked so often.
+const ATTEMPTS: u32 = 24;
+
+/// And after this long.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(5);
+
+/// More than this waits to be written only if the API server is away, and is dropped.
+const WAITING: usize = 32;
+
+/// The longest note that an Event may have is 1 kB.
+const LONGEST: usize = 900;
+
+/// Where Events go.
+#[derive(Debug)]
+pub struct Events {
+    to: Option<mpsc::Sender<Told>>,
+    lasting: Mutex<HashMap<String, Lasting>>,
+}
+
+#[derive(Debug)]
+struct Told {
+    about: ObjectReference,
+    reason: String,
+    action: String,
+    note: String,
+    kind: EventType,
+}
+
+/// Something that lasts.
+#[derive(Debug)]
+struct Lasting {
+    since: Instant,
+    seen: Instant,
+    told: Option<Instant>,
+}
+
+impl Events {
+    /// Tells nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { to: None, lasting: Mutex::default() }
+    }
+
+    /// Begins the task that writes; it ends when this is dropped.
+    #[must_use]
+    pub fn start(api: &Api) -> Self {
+        let (to, mut from) = mpsc::channel::<Told>(WAITING);
+        let reporter = Reporter { controller: "sluice".to_owned(), instance: Some(instance()) };
+        let (recorder, timeout) = (Recorder::new(api.client(), reporter), api.timeout());
+        tokio::spawn(async move {
+            let mut said = false;
+            while let Some(told) = from.recv().await {
+                let Told { about, reason, action, note, kind } = told;
+                let event = Event { type_: kind, reason, note: Some(note), action, secondary: None };
+                // What was the matter while the API server was away is worth knowing afterwards.
+                for _ in 0..ATTEMPTS {
+                    match tokio::time::timeout(timeout, recorder.publish(&event, &about)).await {
+                        Ok(Ok(())) => break,
+                        Ok(Err(kube::Error::Api(refused))) if refused.code < 500 => {
+                            if !std::mem::replace(&mut said, true) {
+                                tracing::warn!(
+                                    %refused, reason = event.reason,
+                                    "Events cannot be written: they take the verbs [create, patch] for events in events.k8s.io"
+                                );
+                            }
+                            break;
+                        }
+                        Ok(Err(_)) | Err(_) => tokio::time::sleep(BETWEEN_ATTEMPTS).await,
+                    }
+                }
+            }
+        });
+        Self { to: Some(to), lasting: Mutex::default() }
+    }
+
+    /// Tells what one look has come to.
+    pub fn tell(
+        &self,
+        about: Option<&ObjectReference>,
+        seen: &Observation,
+        decision: &Decision,
+        ended: Option<&Ended>,
+    ) {
+        let (Some(to), Some(about)) = (&self.to, about) else { return };
+        let send = |reason: &str, action: String, note: String, kind: EventType| {
+            let note = note.chars().take(LONGEST).collect();
+            let told = Told { about: about.clone(), reason: camel_case(reason), action, note, kind };
+            // Full: the API server is away, and what lasts is told again.
+            let _ = to.try_send(told);
+        };
+        for (reason, note, kind) in conditions(seen, decision) {
+            if self.is_due(reason, kind, Instant::now()) {
+                send(reason, "Observe".to_owned(), note, kind);
+            }
+        }
+        for (reason, change, note, kind) in happened(decision, ended) {
+            send(&reason, format!("Change{change}"), note, kind);
+        }
+    }
+
+    /// Whether something that is seen now has lasted, and was not told lately.
+    fn is_due(&self, reason: &str, kind: EventType, now: Instant) -> bool {
+        let mut lasting = self.lasting.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Lasting { since: now, seen: now, told: None };
+        let known = lasting.entry(reason.to_owned()).or_insert_with(fresh);
+        if known.seen + GONE < now {
+            known.since = now;
+        }
+        known.seen = now;
+        let again = |told: Instant| now >= told + AGAIN && (kind == EventType::Warning || told < known.since);
+        let due = now >= known.since + LASTING && known.told.is_none_or(again);
+        if due {
+            known.told = Some(now);
+        }
+        due
+    }
+}
+
+/// What is the matter at the moment, by reason.
+fn conditions(seen: &Observation, decision: &Decision) -> Vec<(&'static str, String, EventType)> {
+    let mut found = Vec::new();
+    let hold = match decision {
+        Decision::Hold(Hold::RescaleInFlight { meanwhile, .. }) => meanwhile.as_deref(),
+        Decision::Hold(hold) => Some(hold),
+        Decision::Start(_) | Decision::Retarget(_) | Decision::Abandon(_) => None,
+    };
+    if let Some(hold) = hold {
+        // Who paused the agent, or runs several, knows.
+        let wanted = matches!(hold, Hold::Paused { .. } | Hold::NotLeader { .. });
+        let told = Decision::Hold(hold.clone()).explain();
+        if wanted || matches!(told.attention, Attention::Look | Attention::Act) {
+            let kind = if wanted { EventType::Normal } else { EventType::Warning };
+            found.push((hold.as_str(), format!("{}. {}", told.why, told.mend), kind));
+        }
+    }
+    if let Some(shortage) = seen.pool.as_ref().and_then(|pool| pool.value.shortage.as_ref()) {
+        found.push((shortage.cause.as_str(), shortage.to_string(), EventType::Warning));
+    }
+    if let Leadership::Leader { identity } = &seen.leadership {
+        found.push(("leading", format!("{identity} acts for this Deployment"), EventType::Normal));
+    }
+    found
+}
+
+/// What has just happened to a change: the reason, which change, and in words.
+fn happened(decision: &Decision, ended: Option<&Ended>) -> Vec<(String, u64, String, EventType)> {
+    let mut found = Vec::new();
+    let begun = match decision {
+        Decision::Hold(_) => None,
+        Decision::Start(change) => Some(("change_started", change)),
+        Decision::Retarget(change) => Some(("change_retargeted", change)),
+        Decision::Abandon(change) => Some(("change_abandoned", change)),
+    };
+    if let Some((reason, change)) = begun {
+        found.push((reason.to_owned(), change.id, decision.to_string(), EventType::Normal));
+    }
+    if let Some(ended) = ended {
+        let kind = if ended.outcome == Outcome::Done { EventType::Normal } else { EventType::Warning };
+        found.push((format!("change_{}", ended.outcome.as_str()), ended.change.id, in_words(ended), kind));
+    }
+    found
+}
+
+/// `another_autoscaler` becomes `AnotherAutoscaler`.
+fn camel_case(name: &str) -> String {
+    let word = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
+    };
+    name.split('_').map(word).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lasts_is_told_after_a_moment_and_again_after_minutes() {
+        let (events, start) = (Events::none(), Instant::now());
+        let told: Vec<_> = (0..620)
+            .filter(|second| events.is_due("contested", EventType::Warning, start + Duration::from_secs(*second)))
+            .collect();
+        assert_eq!(told, [10, 310, 610]);
+        let due = |second: &u64| events.is_due("paused", EventType::Normal, start + Duration::from_secs(*second));
+        assert_eq!((0..620).filter(due).collect::<Vec<_>>(), [10], "nothing to mend");
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_not_told_each_time() {
+        let (events, start) = (Events::none(), Instant::now());
+        let due = |reason: &str, second| events.is_due(reason, EventType::Warning, start + Duration::from_secs(second));
+        let seen = (0..3600).filter(|second| second % 60 < 5);
+        assert_eq!(seen.filter(|second| due("stale", *second)).count(), 0);
+        let seen = (0..3600).filter(|second| second % 60 < 30);
+        let told = seen.filter(|second| due("unreadable", *second)).count();
+        assert_eq!(told, 12, "once in five minutes");
+    }
+
+    #[test]
+    fn reasons_are_the_one_name_in_camel_case() {
+        assert_eq!(camel_case("another_autoscaler"), "AnotherAutoscaler");
+        assert_eq!(camel_case("change_checkpoint_timed_out"), "ChangeCheckpointTimedOut");
+        assert!(Hold::REASONS.iter().all(|reason| camel_case(reason).len() <= 128));
+    }
+}
