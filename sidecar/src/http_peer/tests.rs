@@ -6,7 +6,7 @@ use http::Request;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
     RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::WebPkiClientVerifier,
 };
 use tokio::{
@@ -89,8 +89,8 @@ fn write(folder: &Path, ca: &str, (certificate, key): &(String, String)) {
 }
 
 fn peer(folder: &Path) -> Result<HttpPeer, PeerError> {
-    let name = ServerName::try_from("flink").unwrap();
-    HttpPeer::new(Duration::from_secs(2), Some(files(folder)), Some(name))
+    let base = "https://127.0.0.1".parse().unwrap();
+    HttpPeer::new(&base, Duration::from_secs(2), Some(files(folder)), Some("flink".into()))
 }
 
 async fn ask(peer: &HttpPeer, url: &str) -> Result<Vec<u8>, NoReply> {
