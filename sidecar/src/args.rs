@@ -8,12 +8,14 @@ use sluice_core::StreamName;
 use crate::{history::HistoryCommand, report::history_keeper::HistoryArgs};
 
 mod flink;
+mod inject;
 mod lease;
 mod policy;
 mod prometheus;
 mod simulate;
 
 pub use flink::FlinkArgs;
+pub use inject::InjectArgs;
 pub use lease::LeaseArgs;
 pub use policy::{CombineArg, PolicyArgs};
 pub use prometheus::PrometheusArgs;
@@ -33,7 +35,7 @@ Exit codes:
   0   done, or stopped by SIGTERM or Ctrl-C
   1   `check` found something that must be mended
   2   the command line cannot be read
-  65  `simulate` cannot use what it was given
+  65  `simulate` or `inject` cannot use what it was given
   69  `plan` could not read what it needs
   70  the agent failed from within
   78  the configuration cannot be acted on";
@@ -51,6 +53,8 @@ pub enum Command {
     Simulate(Box<SimulateArgs>),
     /// Print what a running agent decided and changed, and why, or what one left in a file.
     History(HistoryCommand),
+    /// Add the agent and its rights to a JobManager's manifests, and print them.
+    Inject(InjectArgs),
 }
 
 /// `sluice run`.
@@ -289,7 +293,9 @@ mod tests {
     #[test]
     fn every_flag_has_an_env_twin() {
         for command in Cli::command().get_subcommands() {
-            for arg in command.get_arguments().filter(|arg| !["help", "output"].contains(&arg.get_id().as_str())) {
+            for arg in
+                command.get_arguments().filter(|arg| !["help", "output", "files"].contains(&arg.get_id().as_str()))
+            {
                 let twin = format!("SLUICE_{}", arg.get_id().as_str().to_uppercase());
                 assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(twin.as_str()));
             }

@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod flink;
 pub mod history;
 mod http_peer;
+pub mod inject;
 pub mod kubernetes;
 pub mod memory_store;
 pub mod mounted;

@@ -6,6 +6,7 @@ use clap::Parser as _;
 use sluice::{
     args::{Cli, Command},
     check, history,
+    inject::{self, InjectError},
     observe::BadConfig,
     plan, run,
     simulate::{self, BadInput},
@@ -25,12 +26,13 @@ async fn main() -> ExitCode {
         Command::Check(args) => check::check(args).await,
         Command::Simulate(args) => simulate::simulate(&args),
         Command::History(args) => history::history(args).await,
+        Command::Inject(args) => inject::inject(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("sluice: {error:#}");
         ExitCode::from(match () {
             () if error.is::<BadConfig>() => BAD_CONFIG,
-            () if error.is::<BadInput>() => BAD_INPUT,
+            () if error.is::<BadInput>() || error.is::<InjectError>() => BAD_INPUT,
             () => FAILED,
         })
     })
