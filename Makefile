@@ -6,6 +6,7 @@
 #   make test-auto-scale     a stream that Pravega splits and merges by itself, in its own time
 #   make test-observability  metrics, rules and dashboards with the real Prometheus, part of `make test`
 #   make test-docs           the commands of the docs, part of `make test`
+#   make lab-up  a real Kubernetes of one node on this machine, in namespaces of its own (root); lab-down ends it
 #   make check   formatting, lints, purity of the core, generated docs
 #   make bench   the figures of README.md, measured again
 #   make bench-rescale       the tables of docs/rescaling.md, measured again (hours; goes on where it stopped)
@@ -25,7 +26,7 @@ LAB          := target/debug/lab
 GRAFANA      := out/grafana-sdk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-lab test-observability test-docs dashboards check-dashboards pictures test-flink-matrix test-auto-scale check bench bench-rescale bench-clients docs shapes fetch bins jobs clean
+.PHONY: help demo test test-unit test-lab test-observability test-docs dashboards check-dashboards pictures test-flink-matrix test-auto-scale lab-up lab-down check bench bench-rescale bench-clients docs shapes fetch bins jobs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -69,6 +70,12 @@ test-docs: bins
 # them, `jobs` builds those that would tell if it did not.
 test-flink-matrix: bins jobs
 	$(CARGO) test -p sluice-e2e --test matrix -- --ignored $(MATRIX)
+
+lab-up:
+	@lab/kubernetes/lab.sh up
+
+lab-down:
+	@lab/kubernetes/lab.sh down
 
 test-auto-scale: bins
 	$(CARGO) test -p sluice-e2e --test auto_scale -- --ignored
