@@ -7,6 +7,7 @@
 #   make test-observability  metrics, rules and dashboards with the real Prometheus, part of `make test`
 #   make test-docs           the commands of the docs, part of `make test`
 #   make lab-up  a real Kubernetes of one node on this machine, in namespaces of its own (root); lab-down ends it
+#   make images  the images of agent, generator and Flink job, from their Dockerfiles, with their sizes
 #   make check   formatting, lints, purity of the core, generated docs
 #   make bench   the figures of README.md, measured again
 #   make bench-rescale       the tables of docs/rescaling.md, measured again (hours; goes on where it stopped)
@@ -26,7 +27,7 @@ LAB          := target/debug/lab
 GRAFANA      := out/grafana-sdk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-lab test-observability test-docs dashboards check-dashboards pictures test-flink-matrix test-auto-scale lab-up lab-down check bench bench-rescale bench-clients docs shapes fetch bins jobs clean
+.PHONY: help demo test test-unit test-lab test-observability test-docs dashboards check-dashboards pictures test-flink-matrix test-auto-scale lab-up lab-down images check bench bench-rescale bench-clients docs shapes fetch bins jobs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -76,6 +77,9 @@ lab-up:
 
 lab-down:
 	@lab/kubernetes/lab.sh down
+
+images: jobs
+	@lab/kubernetes/images/images.sh $(IMAGES)
 
 test-auto-scale: bins
 	$(CARGO) test -p sluice-e2e --test auto_scale -- --ignored

@@ -20,10 +20,9 @@
 # SLUICE_LAB_IMPORT='kind load image-archive'
 #                                how your own cluster is given an image archive (import)
 set -euo pipefail
-cd "$(dirname "$0")"
 for part in places machine need build control_plane node; do
   # shellcheck source=/dev/null
-  . "./$part.sh"
+  . "$(dirname "${BASH_SOURCE[0]}")/$part.sh"
 done
 
 # A cluster that somebody has is used as it is.
@@ -116,8 +115,8 @@ case $command in
   start) need_up; "start_${1//-/_}" ;;
   freeze) need_up; send STOP "$1" ;;
   thaw) need_up; send CONT "$1" ;;
-  import) need_up; for file in "$@"; do ctr images import "$file"; done ;;
+  import) need_up; for file in "${@:--}"; do ctr images import - < <(cat "$file"); done ;;
   ctr) need_up; ctr "$@" ;;
   exec) need_up; on_machine "$@" ;;
-  *) sed -n 's/^# \{0,1\}//p' lab.sh | head -n 25; [[ $command == help ]] ;;
+  *) sed -n 's/^# \{0,1\}//p' "$HERE/lab.sh" | head -n 25; [[ $command == help ]] ;;
 esac

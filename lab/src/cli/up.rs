@@ -73,6 +73,9 @@ impl Lab {
         if let Some(port) = args.controller_port {
             builder = builder.controller_port(port);
         }
+        if let Some(host) = &args.published_host {
+            builder = builder.published(host);
+        }
         if args.secure {
             builder = builder.secure();
         }

@@ -31,6 +31,10 @@ pub(super) struct UpArgs {
     /// With TLS and users: the addresses that are printed say where certificate and passwords are.
     #[arg(long, env = "SLUICE_LAB_SECURE", conflicts_with = "flink")]
     pub secure: bool,
+    /// Let clients elsewhere reach Pravega at this address of this machine; it then listens on all
+    /// addresses. Used in a pod, with the pod's address.
+    #[arg(long, value_name = "HOST", env = "SLUICE_LAB_PUBLISHED_HOST", conflicts_with_all = ["secure", "flink"])]
+    pub published_host: Option<String>,
     /// Leave Pravega's auto-scaler at the product's own settings (ten minutes of cooldown) instead of
     /// the quickest it allows.
     #[arg(long, env = "SLUICE_LAB_STOCK_AUTO_SCALE")]

@@ -78,6 +78,7 @@ pub struct PravegaBuilder {
     auto_scale: AutoScale,
     metrics: bool,
     secure: bool,
+    published: Option<String>,
     ready_within: Duration,
 }
 
@@ -94,6 +95,7 @@ impl PravegaBuilder {
             auto_scale: AutoScale::quick(),
             metrics: false,
             secure: false,
+            published: None,
             ready_within: Duration::from_mins(2),
         }
     }
@@ -163,6 +165,14 @@ impl PravegaBuilder {
         self
     }
 
+    /// The address under which clients elsewhere reach this machine: what they connect to then listens
+    /// on all its addresses. For the loopback only, if not called.
+    #[must_use]
+    pub fn published(mut self, host: impl Into<String>) -> Self {
+        self.published = Some(host.into());
+        self
+    }
+
     /// How long the whole start may take; two minutes if not given.
     #[must_use]
     pub fn ready_within(mut self, limit: Duration) -> Self {
@@ -201,6 +211,7 @@ impl PravegaBuilder {
             heaps: self.heaps,
             auto_scale: self.auto_scale,
             metrics: self.metrics,
+            published: self.published,
         };
         processes.write_configuration().map_err(|source| PravegaError::Io {
             doing: format!("write the configuration of Pravega to {}", processes.data.display()),

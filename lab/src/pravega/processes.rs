@@ -63,6 +63,8 @@ pub struct Processes {
     pub auto_scale: AutoScale,
     pub metrics: bool,
     pub security: Option<Security>,
+    /// The address under which other machines, or pods, reach this one.
+    pub published: Option<String>,
 }
 
 impl Processes {
@@ -83,6 +85,16 @@ impl Processes {
     /// With TLS a server goes by the name in its certificate.
     fn scheme_and_host(&self) -> (&'static str, &'static str) {
         if self.security.is_some() { ("tls", "localhost") } else { ("tcp", "127.0.0.1") }
+    }
+
+    /// The address that clients are told to connect to.
+    fn published_host(&self) -> &str {
+        self.published.as_deref().unwrap_or(self.scheme_and_host().1)
+    }
+
+    /// Where whatever clients connect to listens.
+    fn listening_host(&self) -> &'static str {
+        if self.published.is_some() { "0.0.0.0" } else { "127.0.0.1" }
     }
 
     /// The files that the processes read: name beneath the data folder, and text.
@@ -184,9 +196,9 @@ impl Processes {
             .property("pravegaservice.cache.size.max", CACHE_BYTES)
             .property("pravegaservice.container.count", CONTAINERS)
             .property("pravegaservice.zk.connect.uri", self.zookeeper_address())
-            .property("pravegaservice.service.listener.host.nameOrIp", "127.0.0.1")
+            .property("pravegaservice.service.listener.host.nameOrIp", self.listening_host())
             .property("pravegaservice.service.listener.port", self.segment_store)
-            .property("pravegaservice.service.published.host.nameOrIp", self.scheme_and_host().1)
+            .property("pravegaservice.service.published.host.nameOrIp", self.published_host())
             .property("pravegaservice.threadPool.core.size", 20)
             .property("pravegaservice.threadPool.storage.size", 20)
             .property("pravegaservice.admin.gateway.enable", false)
@@ -232,9 +244,9 @@ impl Processes {
             .property("controller.container.count", CONTAINERS)
             .property("controller.rebalance.interval.seconds.min", REBALANCE_SECONDS)
             .property("controller.service.rpc.listener.port", grpc)
-            .property("controller.service.rpc.published.host.nameOrIp", self.scheme_and_host().1)
+            .property("controller.service.rpc.published.host.nameOrIp", self.published_host())
             .property("controller.service.rpc.published.port", grpc)
-            .property("controller.service.rest.listener.host.ip", "127.0.0.1")
+            .property("controller.service.rest.listener.host.ip", self.listening_host())
             .property("controller.service.rest.listener.port", rest)
             .property("controller.service.asyncTaskPool.size", 20)
             .property("controller.retention.bucket.count", 1)
@@ -298,12 +310,21 @@ mod tests {
             auto_scale: AutoScale::quick(),
             metrics: false,
             security: None,
+            published: None,
         }
     }
 
     #[test]
     fn both_controllers_are_in_the_address() {
         assert_eq!(processes().controller_uri(), "tcp://127.0.0.1:20004,127.0.0.1:20006");
+    }
+
+    #[test]
+    fn others_reach_it_only_where_it_is_published() {
+        let local = processes();
+        assert_eq!((local.published_host(), local.listening_host()), ("127.0.0.1", "127.0.0.1"));
+        let published = Processes { published: Some("10.0.0.7".into()), ..processes() };
+        assert_eq!((published.published_host(), published.listening_host()), ("10.0.0.7", "0.0.0.0"));
     }
 
     #[test]
