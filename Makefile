@@ -11,6 +11,7 @@
 #   make check   formatting, lints, purity of the core, generated docs
 #   make bench   the figures of README.md, measured again
 #   make bench-rescale       the tables of docs/rescaling.md, measured again (hours; goes on where it stopped)
+#   make bench-kubernetes    Sluice against the HPA fed by Prometheus, on the lab's Kubernetes
 #   make bench-clients       the generator's writer and reader against the Java client
 #   make docs    regenerate docs/cli.md, docs/metrics.md, what docs/simulate.md prints, the operator's rules, the pictures of the shapes
 #   make dashboards          regenerate deploy/grafana/dashboards from their source
@@ -27,7 +28,7 @@ LAB          := target/debug/lab
 GRAFANA      := out/grafana-sdk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-lab test-observability test-docs dashboards check-dashboards pictures test-flink-matrix test-auto-scale lab-up lab-down images check bench bench-rescale bench-clients docs shapes fetch bins jobs clean
+.PHONY: help demo test test-unit test-lab test-observability test-docs dashboards check-dashboards pictures test-flink-matrix test-auto-scale lab-up lab-down images check bench bench-rescale bench-clients bench-kubernetes docs shapes fetch bins jobs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -108,6 +109,12 @@ bench-rescale: bins jobs
 bench-clients:
 	$(CARGO) build --release -p data-generator
 	$(CARGO) bench -p sluice-e2e --bench clients --profile dev
+
+# KUBERNETES='--quick' makes fewer changes. What is measured is built for release.
+bench-kubernetes: lab-up
+	@command -v prometheus >/dev/null || apt-get install --yes --no-install-recommends prometheus
+	$(CARGO) build --release -p sluice
+	$(CARGO) bench -p sluice-e2e --bench kubernetes --profile dev -- $(KUBERNETES)
 
 docs: shapes
 	SLUICE_UPDATE_DOCS=1 $(CARGO) test -p sluice --test docs --test simulate

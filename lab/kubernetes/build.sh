@@ -1,25 +1,29 @@
 # Builds Kubernetes and CoreDNS from Go modules, once, into the cache.
 # shellcheck shell=bash disable=SC2154
 
-# build FOLDER DESTINATION LDFLAGS PACKAGE...: with the versions of FOLDER/go.mod.
+# build FOLDER DESTINATION LDFLAGS PACKAGE...: with the versions of FOLDER/go.mod, whatever is not there yet.
 build() {
-  local folder=$1 to=$2 flags=$3 began=$SECONDS package; shift 3
-  [[ -d $to ]] && return
-  mkdir -p "$CACHE"
-  # Another clone may be at it; and what is half built never has the final name.
-  exec {lock}> "$to.lock"
-  flock --nonblock "$lock" || { say "waiting for another lab to build $to"; flock "$lock"; }
-  if [[ ! -d $to ]]; then
-    rm -rf "$to.new"; mkdir "$to.new"
-    for package in "$@"; do
-      say "building ${package##*/} (log: $to.log)"
-      (cd "$folder" && CGO_ENABLED=0 nice go build -trimpath -ldflags="-s -w $flags" -o "$to.new/${package##*/}" "$package") \
-        >> "$to.log" 2>&1 || fail "cannot build $package: $(tail -n 5 "$to.log")"
-    done
-    mv "$to.new" "$to"
-    say "built $(basename "$to") in $((SECONDS - began)) s"
-  fi
-  exec {lock}>&-
+  local folder=$1 to=$2 flags=$3 package name lock; shift 3
+  mkdir -p "$to"
+  for package in "$@"; do
+    name=${package##*/}
+    [[ -x $to/$name ]] && continue
+    # Another clone may be at it.
+    exec {lock}> "$to.lock"
+    flock --nonblock "$lock" || { say "waiting for another lab to build $to"; flock "$lock"; }
+    [[ -x $to/$name ]] || build_one
+    exec {lock}>&-
+  done
+}
+
+build_one() {
+  local began=$SECONDS
+  say "building $name (log: $to.log)"
+  # What is half built never has the final name.
+  (cd "$folder" && CGO_ENABLED=0 nice go build -trimpath -ldflags="-s -w $flags" -o "$to/.$name.new" "$package") \
+    > "$to.log" 2>&1 || fail "cannot build $package: $(tail -n 5 "$to.log")"
+  mv "$to/.$name.new" "$to/$name"
+  say "built $name in $((SECONDS - began)) s"
 }
 
 # kubernetes_binaries NAME...

@@ -13,6 +13,7 @@
 #   thaw NAME        it goes on
 #   import FILE...   give images (docker or OCI archives) to the node; - is stdin
 #   ctr ARGS...      containerd's client, for example: ctr images ls
+#   host             print the address under which the cluster reaches this machine
 #   exec COMMAND...  run a command on the cluster's machine, in its network
 #
 # SLUICE_KUBERNETES=1.35.4       the version
@@ -50,9 +51,11 @@ control_plane() {
   # One start of this folder at a time, and what is half started goes with it.
   exec {LOCK}> "$RUN/lock"
   flock --nonblock "$LOCK" || fail "$RUN is being started or stopped by another lab"
-  trap 'exit 130' INT TERM HUP
-  trap 'stop_if_not_started $?' EXIT
-  machine_pid > /dev/null || down    # what a killed one has left
+  if ! machine_pid > /dev/null; then
+    down    # what a killed one has left
+    trap 'exit 130' INT TERM HUP
+    trap 'stop_if_not_started $?' EXIT
+  fi
   machine_up
   control_plane_up
 }
@@ -71,7 +74,8 @@ started() {
   echo "export KUBECONFIG=$ADMIN"
 }
 
-# A start that failed or was interrupted leaves nothing running, unless somebody wants to look.
+# A start that failed or was interrupted leaves nothing running, unless somebody wants to look. A cluster
+# that ran before is left alone.
 stop_if_not_started() {
   trap '' INT TERM HUP
   if [[ -n ${SLUICE_KEEP:-} ]]; then
@@ -117,6 +121,7 @@ case $command in
   thaw) need_up; send CONT "$1" ;;
   import) need_up; for file in "${@:--}"; do ctr images import - < <(cat "$file"); done ;;
   ctr) need_up; ctr "$@" ;;
+  host) need_up; echo "$HOST_IP" ;;
   exec) need_up; on_machine "$@" ;;
-  *) sed -n 's/^# \{0,1\}//p' "$HERE/lab.sh" | head -n 25; [[ $command == help ]] ;;
+  *) sed -n 's/^# \{0,1\}//p' "$HERE/lab.sh" | head -n 26; [[ $command == help ]] ;;
 esac

@@ -41,6 +41,8 @@ machine_up() {
   on_machine ip addr add "$NODE_IP/24" dev eth0
   on_machine ip link set eth0 up
   ip route add "$NETWORK.0.0/16" via "$NODE_IP"
+  # There is no way out, so programs of the node need one to Services; kube-proxy then sends them on.
+  on_machine ip route add "$SERVICES" dev lo src "$NODE_IP"
   make_cgroup
 }
 

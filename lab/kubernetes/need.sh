@@ -1,8 +1,8 @@
 # What this machine must offer, and what is installed on it.
 # shellcheck shell=bash disable=SC2154
 
-PACKAGES=(etcd-server containerd runc containernetworking-plugins nftables conntrack busybox-static kubernetes-client)
-PROGRAMS=(etcd containerd runc nft conntrack busybox kubectl)
+PACKAGES=(etcd-server containerd runc containernetworking-plugins nftables conntrack busybox-static kubernetes-client openssl iproute2 python3)
+PROGRAMS=(etcd containerd runc nft conntrack busybox kubectl openssl ip python3)
 
 # Ends with a message where the machine cannot run a cluster; the message says what runs all the same.
 need_machine() {
@@ -17,7 +17,7 @@ need_machine() {
   else
     rmdir "$(cgroups | head -n 1)/sluice-probe"
   fi
-  command -v go > /dev/null || [[ -d $BIN && -d $COREDNS ]] || lacks+=('Go 1.25 or newer is missing (https://go.dev/dl)')
+  command -v go > /dev/null || [[ -x $BIN/kube-proxy && -x $COREDNS/coredns ]] || lacks+=('Go 1.25 or newer is missing (https://go.dev/dl)')
   (( ${#lacks[@]} == 0 )) && return
   say "no Kubernetes can be started on this machine:"
   printf '  - %s\n' "${lacks[@]}" >&2

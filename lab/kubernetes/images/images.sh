@@ -8,6 +8,7 @@
 #   busybox             a shell
 #
 # --debug takes the binaries of `cargo build`, stripped, where they are built already: for the lab's tests.
+# BINARIES=DIR takes those of another build, for example of a pipeline.
 # Any builder takes the same Dockerfiles; the lab's is buildah, which needs no daemon. Base images are made
 # here of Debian's packages under the names that the Dockerfiles use, for want of a registry (bases.sh).
 set -euo pipefail
@@ -34,12 +35,15 @@ buildah() {
 
 # binary NAME: built if need be, without what only a debugger reads.
 binary() {
-  if [[ $PROFILE == release ]]; then
+  local from=${BINARIES:-$REPO/target/$PROFILE}
+  if [[ -n ${BINARIES:-} ]]; then
+    [[ -x $from/$1 ]] || fail "there is no $from/$1"
+  elif [[ $PROFILE == release ]]; then
     (cd "$REPO" && nice cargo build --release --bin "$1") || fail "cannot build $1"
   elif [[ ! -x $REPO/target/debug/$1 ]]; then
     (cd "$REPO" && cargo build --bin "$1") || fail "cannot build $1"
   fi
-  strip -o "$CONTEXTS/$1.stripped" "$REPO/target/$PROFILE/$1"
+  strip -o "$CONTEXTS/$1.stripped" "$from/$1"
   echo "$CONTEXTS/$1.stripped"
 }
 
