@@ -1,0 +1,269 @@
+//! `make bench-kubernetes`: Sluice beside the pipeline that it replaces, in one run on one real Kubernetes.
+//!
+//! Each lane is one stream of a real Pravega that two followers see: the HPA controller, by way of
+//! Prometheus, an adapter and the aggregation layer; and an agent at a Deployment of its own. What is
+//! timed is `spec.replicas`; the pods do nothing. Both sides widen with their defaults and narrow without
+//! their waits (300 s and 60 s). Then come scenes in which the metric is not the truth.
+
+mod cluster;
+mod replicas;
+mod scenes;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Parser;
+use cluster::{Cluster, Pipeline};
+use replicas::Replicas;
+use sluice_e2e::percentile::percentile;
+use sluice_lab::{
+    Admin, Pravega, RunDir, Scaling,
+    process::{Launch, Process},
+};
+use tokio::task::JoinSet;
+
+/// Streams that are changed side by side, so that the waits of the pipeline pass in parallel.
+const LANES: u32 = 4;
+/// By then the pipeline has followed, or something is broken.
+const LIMIT: Duration = Duration::from_mins(5);
+
+/// Sluice beside the HPA that Prometheus feeds.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// One round instead of five, and the first scene only.
+    #[arg(long)]
+    quick: bool,
+    /// Another agent than the one built for release.
+    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/sluice"))]
+    agent: PathBuf,
+    /// What cargo passes to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    ensure!(arguments.agent.is_file(), "{} is not built", arguments.agent.display());
+    let run = RunDir::fresh()?;
+    let cluster = Cluster::up()?;
+    let mut pravega = Pravega::builder(&run).controllers(2).metrics(true).start().await?;
+    // Two controllers may each count a stream, and the HPA adds them up: it would not even arrive.
+    pravega.stop_controller(1).await?;
+    let pipeline = Pipeline::start(&run, &cluster, &pravega).await?;
+    let replicas = Arc::new(Replicas::watch(&cluster.kubeconfig)?);
+
+    let mut lanes = Vec::new();
+    for index in 0..LANES {
+        lanes.push(Arc::new(Lane::start(&run, &cluster, &pravega, &arguments.agent, index).await?));
+    }
+    let costs = [
+        ("agent", Cost::begin(lanes[0].agent.pid())?),
+        ("Prometheus", Cost::begin(pipeline.prometheus.pid())?),
+        ("adapter stand-in", Cost::begin(pipeline.adapter.pid())?),
+    ];
+    let rounds = if arguments.quick { 1 } else { 5 };
+    println!(
+        "{LANES} streams, {rounds} times from 1 to 4 segments and back; seconds from the change at the controller"
+    );
+    let mut measured = JoinSet::new();
+    for lane in &lanes {
+        let (lane, replicas) = (Arc::clone(lane), Arc::clone(&replicas));
+        measured.spawn(async move { lane.rounds(&replicas, rounds).await });
+    }
+    let mut all = Times::default();
+    while let Some(times) = measured.join_next().await {
+        all.add(times??);
+    }
+    all.print();
+
+    println!("\nwidening 1 to 13 and back, values of spec.replicas on the way");
+    for (from, to) in [(1, 13), (13, 1)] {
+        lanes[0].steps(&replicas, from, to).await?;
+    }
+    println!("\ncost, over the {:.0} s until here", costs[0].1.begun.elapsed().as_secs_f64());
+    for (name, cost) in &costs {
+        println!("  {name:<18} {}", cost.report()?);
+    }
+    println!();
+    pravega.start_controller(1).await?;
+    scenes::play(&mut pravega, &pipeline, &replicas, &lanes[1], arguments.quick).await?;
+
+    cluster.kubectl(&["delete", "apiservice", "v1beta1.external.metrics.k8s.io"], "")?;
+    cluster.kubectl(&["delete", "namespace", "bench", "--wait=false"], "")?;
+    drop(lanes);
+    pravega.stop().await?;
+    run.passed();
+    Ok(())
+}
+
+/// One stream and its two followers.
+struct Lane {
+    stream: String,
+    hpa: String,
+    sluice: String,
+    admin: Admin,
+    agent: Process,
+}
+
+impl Lane {
+    async fn start(run: &RunDir, cluster: &Cluster, pravega: &Pravega, agent: &Path, index: u32) -> Result<Self> {
+        let stream = format!("lane-{index}");
+        let admin = pravega.admin();
+        admin.create_scope("bench").await?;
+        admin.create_stream("bench", &stream, Scaling::fixed(1)).await?;
+        cluster.apply("lane.yaml", &[("STREAM", &stream)])?;
+        let launch = Launch::new(agent)
+            .args(["run", "--no-flink", "--listen", &format!("127.0.0.1:{}", run.port()?)])
+            .args(["--pravega-controller", &pravega.controller_uri(), "--scope", "bench", "--stream", &stream])
+            .args(["--namespace", "bench", "--deployment", &format!("{stream}-sluice"), "--kubeconfig"])
+            .arg(&cluster.kubeconfig)
+            .args(["--scale-down-window", "1s", "--cooldown-up", "0s", "--cooldown-down", "0s"])
+            .args(["--restarts-per-hour", "1000"]);
+        let agent = Process::start(run, &format!("agent-{index}"), &launch)?;
+        Ok(Self { hpa: format!("{stream}-hpa"), sluice: format!("{stream}-sluice"), stream, admin, agent })
+    }
+
+    /// Up and down again, so many times; how long each follower took.
+    async fn rounds(&self, replicas: &Replicas, rounds: u32) -> Result<Times> {
+        // The first change of all finds a pipeline that has not seen the stream, and is not counted.
+        let changed = self.scale(&self.admin, 2).await?;
+        replicas.reaches(&self.hpa, 2, changed, LIMIT).await?;
+        let changed = self.scale(&self.admin, 1).await?;
+        replicas.reaches(&self.hpa, 1, changed, LIMIT).await?;
+        let mut times = Times::default();
+        for round in 0..rounds {
+            for (width, hpa, sluice) in
+                [(4, &mut times.hpa_up, &mut times.sluice_up), (1, &mut times.hpa_down, &mut times.sluice_down)]
+            {
+                // Out of step with scrapes and with the HPA's own rhythm, and with the other lanes.
+                let salt = u64::from(round * 7 + width * 3) + self.stream.bytes().map(u64::from).sum::<u64>() * 5;
+                tokio::time::sleep(Duration::from_millis(5000 + salt * 613 % 15_000)).await;
+                let changed = self.scale(&self.admin, width).await?;
+                let (slow, quick) = tokio::try_join!(
+                    replicas.reaches(&self.hpa, width, changed, LIMIT),
+                    replicas.reaches(&self.sluice, width, changed, LIMIT)
+                )?;
+                hpa.push(slow);
+                sluice.push(quick);
+            }
+        }
+        Ok(times)
+    }
+
+    /// One large change, and by which steps each follower makes it.
+    async fn steps(&self, replicas: &Replicas, from: u32, to: u32) -> Result<()> {
+        let counts = |of: &str| replicas.of(of).len();
+        let before = [counts(&self.hpa), counts(&self.sluice)];
+        let changed = self.scale(&self.admin, to).await?;
+        for (follower, deployment, before) in [("Sluice", &self.sluice, before[1]), ("HPA", &self.hpa, before[0])] {
+            let took = replicas.reaches(deployment, to, changed, LIMIT).await?;
+            let steps: Vec<_> = replicas.of(deployment)[before..].iter().map(|asked| asked.replicas).collect();
+            println!(
+                "  {from} → {to}  {follower:<7} {} patch(es) {steps:?}, done after {:.1} s",
+                steps.len(),
+                took.as_secs_f64()
+            );
+        }
+        Ok(())
+    }
+
+    /// Scales the stream and answers when a controller was first seen to say so.
+    async fn scale(&self, through: &Admin, width: u32) -> Result<Instant> {
+        let (admin, stream) = (through.clone(), self.stream.clone());
+        let scaling = tokio::spawn(async move { admin.scale_to("bench", &stream, width).await });
+        let begun = instant();
+        while begun.elapsed() < Duration::from_mins(1) {
+            let segments = self.admin.segments("bench", &self.stream).await?.len();
+            let seen = instant();
+            if segments == width as usize {
+                scaling.await??;
+                return Ok(seen);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        bail!("{} does not scale to {width}", self.stream)
+    }
+}
+
+/// How long both followers took, each way.
+#[derive(Default)]
+struct Times {
+    hpa_up: Vec<Duration>,
+    hpa_down: Vec<Duration>,
+    sluice_up: Vec<Duration>,
+    sluice_down: Vec<Duration>,
+}
+
+impl Times {
+    fn add(&mut self, other: Self) {
+        self.hpa_up.extend(other.hpa_up);
+        self.hpa_down.extend(other.hpa_down);
+        self.sluice_up.extend(other.sluice_up);
+        self.sluice_down.extend(other.sluice_down);
+    }
+
+    fn print(&self) {
+        for (what, hpa, sluice) in
+            [("up, 1 → 4", &self.hpa_up, &self.sluice_up), ("down, 4 → 1", &self.hpa_down, &self.sluice_down)]
+        {
+            for (follower, samples) in [("HPA", hpa), ("Sluice", sluice)] {
+                let p = |share| percentile(samples, share).as_secs_f64();
+                println!(
+                    "  {what:<12} {follower:<7} n={} p50 {:.2}, p99 {:.2}, max {:.2}",
+                    samples.len(),
+                    p(0.5),
+                    p(0.99),
+                    p(1.0)
+                );
+            }
+            let ratio = percentile(hpa, 0.5).as_secs_f64() / percentile(sluice, 0.5).as_secs_f64();
+            println!("  {what:<12} by the median Sluice is {ratio:.0} times as quick");
+        }
+    }
+}
+
+/// What a process uses from some moment on.
+struct Cost {
+    pid: u32,
+    begun: Instant,
+    ticks: u64,
+}
+
+impl Cost {
+    fn begin(pid: u32) -> Result<Self> {
+        Ok(Self { pid, begun: instant(), ticks: cpu_ticks(pid)? })
+    }
+
+    fn report(&self) -> Result<String> {
+        let ticks_per_second = 100.0; // Linux reports CPU time to programs in hundredths of a second.
+        let seconds = (cpu_ticks(self.pid)? - self.ticks) as f64 / ticks_per_second;
+        let share = 100.0 * seconds / self.begun.elapsed().as_secs_f64();
+        let kib = status_kib(self.pid, "VmRSS:")?;
+        Ok(format!("RSS {:.1} MiB, CPU {share:.2} % of a core", kib as f64 / 1024.0))
+    }
+}
+
+fn cpu_ticks(pid: u32) -> Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let after_name = stat.rsplit_once(')').context("/proc/pid/stat")?.1;
+    let fields: Vec<_> = after_name.split_whitespace().collect();
+    // utime and stime, fields 14 and 15 of proc(5); the two before the name are cut off.
+    Ok(fields[11].parse::<u64>()? + fields[12].parse::<u64>()?)
+}
+
+fn status_kib(pid: u32, key: &str) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with(key)).context("/proc/pid/status")?;
+    Ok(line.split_whitespace().nth(1).context("a number")?.parse()?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the benchmark's clock")]
+fn instant() -> Instant {
+    Instant::now()
+}
