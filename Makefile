@@ -8,12 +8,14 @@
 #   make test-docs           the commands of the docs, part of `make test`
 #   make lab-up  a real Kubernetes of one node on this machine, in namespaces of its own (root); lab-down ends it
 #   make images  the images of agent, generator and Flink job, from their Dockerfiles, with their sizes
+#   make test-page           the agent's page in a headless Chromium, through a run of the agent
 #   make check   formatting, lints, purity of the core, generated docs
 #   make bench   the figures of README.md, measured again
 #   make bench-rescale       the tables of docs/rescaling.md, measured again (hours; goes on where it stopped)
 #   make bench-kubernetes    Sluice against the HPA fed by Prometheus, on the lab's Kubernetes
 #   make bench-clients       the generator's writer and reader against the Java client
-#   make docs    regenerate docs/cli.md, docs/metrics.md, what docs/simulate.md prints, the operator's rules, the pictures of the shapes
+#   make bench-endpoints     how fast the agent answers with 64 streams and a full history, and what it weighs
+#   make docs    regenerate docs/cli.md, docs/metrics.md, docs/reasons.md, docs/api.md, what docs/simulate.md prints, the operator's rules, the pictures of the shapes
 #   make dashboards          regenerate deploy/grafana/dashboards from their source
 #   make pictures            draw docs/img again from a real run (some ten minutes)
 #   make fetch   fill the caches: jars and Flink distributions, from package registries
@@ -28,7 +30,7 @@ LAB          := target/debug/lab
 GRAFANA      := out/grafana-sdk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-lab test-observability test-docs dashboards check-dashboards pictures test-flink-matrix test-auto-scale lab-up lab-down images check bench bench-rescale bench-clients bench-kubernetes docs shapes fetch bins jobs clean
+.PHONY: help demo test test-unit test-lab test-observability test-docs test-page dashboards check-dashboards pictures test-flink-matrix test-auto-scale lab-up lab-down images check bench bench-rescale bench-clients bench-endpoints bench-kubernetes docs shapes fetch bins jobs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -50,7 +52,7 @@ fetch: bins
 demo: bins $(JOB)/target/flink-$(FLINK)/busy-reader.jar
 	$(LAB) demo --flink $(FLINK) $(DEMO)
 
-test: check test-unit test-lab test-observability test-docs
+test: check test-unit test-lab test-observability test-docs test-page
 
 test-unit:
 	$(CARGO) test --workspace
@@ -67,6 +69,11 @@ test-observability: bins $(JOB)/target/flink-$(FLINK)/busy-reader.jar check-dash
 # Blocks of the docs that are marked `sh test` need nothing but the programs.
 test-docs: bins
 	$(CARGO) test -p sluice-e2e --test docs
+
+# Screenshots are in out/page afterwards.
+test-page: bins
+	sh tests/e2e/page/install.sh
+	$(CARGO) test -p sluice-e2e --test page -- --ignored --nocapture
 
 # The versions are named in the test; those that are not in the cache are fetched. One jar serves all of
 # them, `jobs` builds those that would tell if it did not.
@@ -115,6 +122,10 @@ bench-kubernetes: lab-up
 	@command -v prometheus >/dev/null || apt-get install --yes --no-install-recommends prometheus
 	$(CARGO) build --release -p sluice
 	$(CARGO) bench -p sluice-e2e --bench kubernetes --profile dev -- $(KUBERNETES)
+
+bench-endpoints:
+	$(CARGO) build --release -p sluice
+	$(CARGO) bench -p sluice-e2e --bench endpoints --profile dev
 
 docs: shapes
 	SLUICE_UPDATE_DOCS=1 $(CARGO) test -p sluice --test docs --test simulate

@@ -45,13 +45,15 @@ function connected(yes) {
 
 const SERIES = [
   { key: "rate", label: "records/s", scale: "rate", width: 1, fill: true },
-  { key: "segments", label: "segments", width: 7 },
-  { key: "task_managers", label: "TaskManagers", width: 3 },
+  { key: "segments", label: "segments", width: 10 },
+  { key: "task_managers", label: "TaskManagers", width: 5 },
   { key: "wanted", label: "wanted", width: 2, dash: [2, 4] },
   { key: "parallelism", label: "parallelism", width: 1.5, dash: [9, 5] },
 ];
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+const clock = (at) => new Date(at * 1000).toISOString().slice(11, 19);
 
 // The fine samples where there are any, and the coarse ones before.
 function stitched(tracks) {
@@ -69,10 +71,14 @@ function stitched(tracks) {
   return [times, ...columns];
 }
 
-function options(width) {
+// Without a rate there is neither its line nor its axis.
+const drawn = (rates) => (rates ? SERIES : SERIES.slice(1));
+const columns = (rates) => (rates ? plot.data : [plot.data[0], ...plot.data.slice(2)]);
+
+function options(width, rates) {
   const line = colour("line"), ink = colour("soft");
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line }, font: "12px system-ui, sans-serif" };
-  const series = SERIES.map(({ key, label, scale = "y", width, dash, fill }) => ({
+  const series = drawn(rates).map(({ key, label, scale = "y", width, dash, fill }) => ({
     label, scale, width, dash,
     stroke: colour(key),
     fill: fill ? colour("rate-fill") : undefined,
@@ -89,12 +95,14 @@ function options(width) {
       rate: { range: (_, low, high) => [0, Math.max(10, (high || 0) * 1.3)] },
     },
     axes: [
-      { ...axis, values: uPlot.timeFormat },
+      { ...axis, values: (_, splits, n, space, step) => splits.map((at) => clock(at).slice(0, step < 60 ? 8 : 5)) },
       { ...axis, label: "segments, TaskManagers, parallelism", labelFont: "12px system-ui, sans-serif", incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], size: 44 },
-      { ...axis, side: 1, scale: "rate", label: "records/s", labelFont: "12px system-ui, sans-serif", grid: { show: false }, size: 56,
-        values: (_, values) => values.map((value) => (value >= 10000 ? `${value / 1000}k` : value)) },
+      ...(rates ? [{ ...axis, side: 1, scale: "rate", label: "records/s", labelFont: "12px system-ui, sans-serif", grid: { show: false }, size: 56,
+        values: (_, values) => values.map((value) => (value >= 10000 ? `${value / 1000}k` : value)) }] : []),
     ],
-    series: [{ label: "at (UTC)", value: "{HH}:{mm}:{ss}" }, ...series],
+    series: [{ label: "at (UTC)", value: (_, at) => (at ? clock(at) : "–") }, ...series],
+    legend: { markers: { width: 3, fill: (_, n) => (n ? colour(drawn(rates)[n - 1].key) : null) } },
+    padding: [14, rates ? 4 : 24, 0, 4],
     cursor: { drag: { setScale: false, x: false, y: false } },
     hooks: { draw: [drawMarks], setCursor: [pointAt] },
   };
@@ -132,7 +140,7 @@ function tell(n) {
   if (n < 0 || n >= plot.marks.length || n === plot.shown) return;
   plot.shown = n;
   const mark = plot.marks[n];
-  byId("mark").textContent = `${new Date(mark.at * 1000).toISOString().slice(11, 19)} ${mark.text}`;
+  byId("mark").textContent = `${clock(mark.at)} ${mark.text}`;
   if (plot.chart) plot.chart.redraw(false);
 }
 
@@ -158,12 +166,15 @@ function draw() {
   const width = byId("plot").clientWidth, now = Date.now() / 1000;
   if (!plot.chart) {
     byId("plot").replaceChildren();
-    plot.chart = new uPlot(options(width), plot.data, byId("plot"));
+    plot.rates = plot.data[1].some((rate) => rate !== null);
+    plot.chart = new uPlot(options(width, plot.rates), columns(plot.rates), byId("plot"));
   } else {
-    plot.chart.setData(plot.data, false);
+    plot.chart.setData(columns(plot.rates), false);
   }
-  const newest = plot.data[0].at(-1) ?? now;
-  plot.chart.setScale("x", { min: newest - plot.range, max: newest });
+  // An agent that is young has little to show: then the plot begins with it.
+  const newest = plot.data[0].at(-1) ?? now, oldest = plot.data[0][0] ?? now;
+  const span = Math.min(plot.range, Math.max(60, (newest - oldest) * 1.05));
+  plot.chart.setScale("x", { min: newest - span, max: newest + span * 0.015 });
 }
 
 function drawAnew() {
@@ -179,7 +190,8 @@ async function samples() {
     plot.marks = told.marks;
     plot.shown = known ? plot.marks.findIndex((mark) => mark.at === known.at && mark.text === known.text) : -1;
     plot.data = stitched(told.tracks);
-    draw();
+    if (plot.chart && plot.rates !== plot.data[1].some((rate) => rate !== null)) drawAnew();
+    else draw();
   } catch {
     // The words say that the agent does not answer.
   }

@@ -1,4 +1,4 @@
-//! `docs/cli.md`, `docs/metrics.md` and `docs/reasons.md` are made from the program. `make docs` writes them; here
+//! `docs/api.md`, `docs/cli.md`, `docs/metrics.md` and `docs/reasons.md` are made from the program. `make docs` writes them; here
 //! they are compared.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
@@ -11,12 +11,14 @@ use sluice::{
     args::Cli,
     report::{
         metrics::Metrics,
+        page,
         status::{Shared, Status},
     },
 };
 use sluice_core::{
-    Capacity, Decision, Flink, FlinkVersion, Guard, Hold, Job, JobState, Memory, Observation, Parallelism, Policy,
-    PolicyOptions, Pool, Reading, Scheduler, Segments, Stream, StreamName, StreamShape, TaskManagers,
+    Capacity, Change, Cost, Decision, Direction, Ended, Flink, FlinkVersion, Guard, Hold, Job, JobState, Memory,
+    Observation, Outcome, Parallelism, Policy, PolicyOptions, Pool, Reading, Scheduler, Segments, Strategy, Stream,
+    StreamName, StreamShape, TaskManagers, Width,
 };
 
 fn compare(file: &str, made: &str) {
@@ -70,6 +72,63 @@ fn reasons() {
         writeln!(text, "| `{reason}` | {means} | {mend} | {} |", attention.in_words()).unwrap();
     }
     compare("reasons.md", &text);
+}
+
+#[test]
+fn api() {
+    let shared = Shared::default();
+    let now = Timestamp::UNIX_EPOCH + Duration::from_hours(1);
+    let mut status = everything_known();
+    status.next_look = Some(now + Duration::from_secs(1));
+    let _ = shared.decided(now, &status.decision);
+    shared.ended(&an_ended_change(now));
+    shared.set_status(status);
+    let pretty = |value: serde_json::Value| serde_json::to_string_pretty(&value).unwrap();
+    let state = pretty(serde_json::to_value(&*shared.status().unwrap()).unwrap());
+    let history = pretty(serde_json::to_value(shared.history_since(0)).unwrap());
+    let plot = pretty(serde_json::to_value(page::plot(now, &shared)).unwrap());
+    let text = include_str!("api.md.in");
+    let text = text.replace("@STATE@", &state).replace("@HISTORY@", &history).replace("@PLOT@", &plot);
+    compare("api.md", &text);
+}
+
+fn an_ended_change(at: Timestamp) -> Ended {
+    let width = |n| Width { parallelism: Parallelism(n), task_managers: TaskManagers(n) };
+    let change = Change {
+        id: 7,
+        strategy: Strategy::Adaptive,
+        direction: Direction::Up,
+        job: "a".repeat(32),
+        segments: Segments(2),
+        from: width(1),
+        to: width(2),
+        started: at,
+        target_since: at,
+        registered_before: TaskManagers(1),
+        restored_before: Some(0),
+        pending_before: Some(0),
+        rate_before: Some(1000),
+        expected_start: Some(Duration::from_secs(9)),
+        savepoint: None,
+        asked: None,
+        requirements: None,
+        replicas_set: Some(at),
+        first_arrival: None,
+        slots_there: Some(at + Duration::from_secs(9)),
+        idle: None,
+        stopped: Vec::new(),
+        chosen: None,
+        pinned: None,
+        running: Some(at + Duration::from_secs(11)),
+    };
+    let cost = Cost {
+        restarts: Some(1),
+        downtime: Some(Duration::from_millis(900)),
+        replayed: Some(Duration::from_millis(400)),
+        replayed_records: Some(400),
+        rescale: None,
+    };
+    Ended { change, at: at + Duration::from_secs(13), outcome: Outcome::Done, cost, recovered: None }
 }
 
 #[test]

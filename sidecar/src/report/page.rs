@@ -101,7 +101,7 @@ fn told(now: Timestamp, status: &Status, shared: &Shared) -> Markup {
     html! {
         section #state .(told.attention.as_str()) aria-labelledby="headline" {
             // Only what is said anew is read out, and not each tick of the clock.
-            h2 #headline .headline role="status" { (doing(status)) }
+            h2 #headline .headline aria-live="polite" { (doing(status)) }
             p #clock { (parts::clock(now, status)) }
             dl #guard {
                 dt { "Decided by" }
@@ -137,13 +137,13 @@ fn told(now: Timestamp, status: &Status, shared: &Shared) -> Markup {
         }
         section aria-labelledby="history-title" {
             h2 #history-title { "History" }
-            div .scroll tabindex="0" role="region" aria-label="History" {
+            div .scroll tabindex="0" role="region" aria-label="History, newest first" {
                 (parts::history(&shared.history_since(0), LINES))
             }
         }
         section aria-labelledby="sources-title" {
             h2 #sources-title { "Sources" }
-            div .scroll tabindex="0" role="region" aria-label="Sources" {
+            div .scroll tabindex="0" role="region" aria-label="Each source" {
                 (parts::sources(now, status, &shared.troubles()))
             }
         }

@@ -112,6 +112,7 @@ fn router(world: World) -> Router {
         .route("/jobs/overview", get(overview))
         .route("/taskmanagers", get(task_managers))
         .route("/jobs/{job}", get(job))
+        .route("/jobs/{job}/vertices/{vertex}/subtasks/metrics", get(metrics))
         .route("/jobs/{job}/checkpoints", get(checkpoints).post(trigger))
         .route("/jobs/{job}/checkpoints/{trigger}", get(triggered))
         .route("/apis/apps/v1/namespaces/default/deployments", get(deployments))
@@ -143,8 +144,16 @@ async fn job(State(world): State<World>) -> Json<Value> {
     Json(json!({
         "now": milliseconds(), "timestamps": { "RUNNING": world.running_since },
         "vertices": [{ "id": JOB, "parallelism": n, "maxParallelism": 128, "tasks": { "RUNNING": n, "FINISHED": 0 } }],
-        "plan": { "nodes": [] },
+        "plan": { "nodes": [{ "id": JOB }] },
     }))
+}
+
+/// A source that reads as much on each TaskManager as on any other.
+async fn metrics(State(world): State<World>, RawQuery(query): RawQuery) -> Json<Value> {
+    let rate = 640 * lock(&world).replicas;
+    let values = [("Source__fake.pendingRecords", 12), ("Source__fake.numRecordsOutPerSecond", rate)];
+    let asked = |name: &str| query.as_ref().is_none_or(|query| query.contains(name));
+    Json(values.into_iter().filter(|(name, _)| asked(name)).map(|(id, sum)| json!({ "id": id, "sum": sum })).collect())
 }
 
 async fn checkpoints(State(world): State<World>) -> Json<Value> {

@@ -3,6 +3,7 @@
 pub mod adaptive;
 pub mod dashboards;
 pub mod fake_cluster;
+pub mod fake_controller;
 pub mod generator;
 pub mod lab;
 pub mod peers;

@@ -76,9 +76,6 @@ pub(super) fn figures(now: Timestamp, status: &Status) -> Markup {
     let pool = seen.pool.as_ref().map(|pool| &pool.value);
     let job = flink.and_then(Flink::job);
     let segments = seen.streams.iter().map(|stream| Some(stream.shape.as_ref()?.value.segments.0)).sum::<Option<u32>>();
-    let rest = |until: Option<Timestamp>| {
-        until.filter(|until| *until > now).map_or_else(|| "none".to_owned(), |until| seconds(until.duration_since(now)))
-    };
     html! {
         dl .figures {
             div {
@@ -94,10 +91,10 @@ pub(super) fn figures(now: Timestamp, status: &Status) -> Markup {
                 }
             }
             div {
-                dt { "Wanted TaskManagers" }
+                dt { "Wanted" }
                 dd { (known(status.wanted.map(|wanted| wanted.width.task_managers))) }
                 @if let Some(wanted) = status.wanted {
-                    dd .note { "for parallelism " (wanted.width.parallelism) }
+                    dd .note { "TaskManagers, for parallelism " (wanted.width.parallelism) }
                     @if let Some(limit) = wanted.limit {
                         dd .note { "bounded by " (limit.as_str()) "; the segments ask for " (wanted.unbounded) }
                     }
@@ -122,8 +119,11 @@ pub(super) fn figures(now: Timestamp, status: &Status) -> Markup {
             div {
                 dt { "Restarts left" }
                 dd { (status.restart_budget_left) small { " this hour" } }
-                dd .note { "rest before growth: " (rest(status.cooldown_until.up)) }
-                dd .note { "before shrinking: " (rest(status.cooldown_until.down)) }
+                @for (what, until) in [("growth", status.cooldown_until.up), ("shrinking", status.cooldown_until.down)] {
+                    @if let Some(until) = until.filter(|until| *until > now) {
+                        dd .note { (what) " rests for " (seconds(until.duration_since(now))) }
+                    }
+                }
             }
         }
     }
@@ -229,7 +229,7 @@ pub(super) fn history(entries: &[Entry], most: usize) -> Markup {
                         th scope="row" { time datetime={ (format!("{:.0}", entry.at)) } { (entry.at.strftime("%m-%d %H:%M:%S")) } }
                         td { (kind) }
                         td { code { (reason) } }
-                        td .words { (entry.text) }
+                        td .words { (without_kind(entry)) }
                         (cost(&entry.event))
                     }
                 }
@@ -238,8 +238,19 @@ pub(super) fn history(entries: &[Entry], most: usize) -> Markup {
     }
 }
 
+/// The words beside the columns that have named kind and reason already.
+fn without_kind(entry: &Entry) -> &str {
+    let (kind, reason) = (entry.event.kind(), entry.event.reason());
+    let rest = entry.text.strip_prefix(kind).map(|rest| rest.strip_prefix(' ').unwrap_or(rest));
+    let rest = rest.map(|rest| rest.strip_prefix(reason).unwrap_or(rest));
+    rest.and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&entry.text)
+}
+
 fn cost(event: &Event) -> Markup {
     let Event::Ended { cost, .. } = event else { return html! { td {} td {} td {} } };
+    if cost.restarts == Some(0) {
+        return html! { td { "not" } td { "0" } td { "nothing" } };
+    }
     let time = |what: Option<Duration>| what.map(|what| format!("{:.1} s", what.as_secs_f64()));
     html! {
         td { (known(time(cost.downtime))) }
