@@ -96,8 +96,8 @@ function options(width, rates) {
     },
     axes: [
       { ...axis, values: (_, splits, n, space, step) => splits.map((at) => clock(at).slice(0, step < 60 ? 8 : 5)) },
-      { ...axis, label: "segments, TaskManagers, parallelism", labelFont: "12px system-ui, sans-serif", incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], size: 44 },
-      ...(rates ? [{ ...axis, side: 1, scale: "rate", label: "records/s", labelFont: "12px system-ui, sans-serif", grid: { show: false }, size: 56,
+      { ...axis, label: width > 560 ? "segments, TaskManagers, parallelism" : undefined, labelFont: "12px system-ui, sans-serif", incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], size: 44 },
+      ...(rates ? [{ ...axis, side: 1, scale: "rate", label: width > 560 ? "records/s" : undefined, labelFont: "12px system-ui, sans-serif", grid: { show: false }, size: 56,
         values: (_, values) => values.map((value) => (value >= 10000 ? `${value / 1000}k` : value)) }] : []),
     ],
     series: [{ label: "at (UTC)", value: (_, at) => (at ? clock(at) : "–") }, ...series],
@@ -112,7 +112,10 @@ function options(width, rates) {
 function drawMarks(chart) {
   const { ctx, bbox } = chart, [low, high] = [chart.scales.x.min, chart.scales.x.max], unit = devicePixelRatio;
   ctx.save();
-  plot.marks.forEach((mark, n) => {
+  // What began is drawn over what ended in the same moment, and both over holds.
+  const order = ["hold", "ended", "abandon", "retarget", "start"];
+  const inOrder = plot.marks.map((mark, n) => [mark, n]).sort(([a], [b]) => order.indexOf(a.kind) - order.indexOf(b.kind));
+  inOrder.forEach(([mark, n]) => {
     if (mark.at < low || mark.at > high) return;
     const x = Math.round(chart.valToPos(mark.at, "x", true)), hold = mark.kind === "hold", size = (n === plot.shown ? 7 : 5) * unit;
     ctx.strokeStyle = ctx.fillStyle = colour(mark.attention);

@@ -23,9 +23,9 @@ browser.setDefaultTimeout(20_000);
 try {
   const troubles = [], foreign = [];
   const watch = (page) => {
-    page.on("console", (message) => message.type() === "error" && troubles.push(message.text()));
+    page.on("console", (message) => message.type() === "error" && !message.text().startsWith("Executing inline script") && troubles.push(message.text()));
     page.on("pageerror", (error) => troubles.push(String(error)));
-    page.on("request", (request) => request.url().startsWith(new URL(page.target ?? url).origin) || foreign.push(request.url()));
+    page.on("request", (request) => request.url().startsWith(url) || foreign.push(request.url()));
     return page;
   };
   const page = watch(await browser.newPage());
