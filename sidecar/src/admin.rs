@@ -1,6 +1,11 @@
 //! What people, probes and Prometheus ask the agent. Read-only.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::{Ready, ready as ready_with},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -46,10 +51,10 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> std::io::Result<()> {
     let router = Router::new()
         .route("/", get(index))
         .route("/plot.json", get(plot))
-        .route("/page.js", get(|| asset("text/javascript; charset=utf-8", page::SCRIPT)))
-        .route("/uplot.js", get(|| asset("text/javascript; charset=utf-8", page::PLOTTING)))
-        .route("/page.css", get(|| asset("text/css; charset=utf-8", page::STYLE)))
-        .route("/icon.svg", get(|| asset("image/svg+xml", page::ICON)))
+        .route("/page.js", get(asset("text/javascript; charset=utf-8", page::SCRIPT)))
+        .route("/uplot.js", get(asset("text/javascript; charset=utf-8", page::PLOTTING)))
+        .route("/page.css", get(asset("text/css; charset=utf-8", page::STYLE)))
+        .route("/icon.svg", get(asset("image/svg+xml", page::ICON)))
         .route("/live", get(live))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
@@ -82,8 +87,9 @@ async fn plot(State(admin): State<Admin>) -> Response {
 }
 
 /// The page asks for these under their version, so that a browser need not ask again.
-async fn asset(kind: &'static str, text: &'static str) -> Response {
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=86400, immutable")], text).into_response()
+fn asset(kind: &'static str, text: &'static str) -> impl Fn() -> Ready<Response> + Clone {
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=86400, immutable")];
+    move || ready_with((headers.clone(), text).into_response())
 }
 
 /// Depends on no peer: a sidecar must not be killed because Pravega is away.

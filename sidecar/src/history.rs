@@ -29,7 +29,7 @@ const HERE: &str = "http://localhost:9464";
 /// `sluice history`.
 #[derive(Debug, Args)]
 pub struct HistoryCommand {
-    /// The agent to ask; by default the one of this machine or pod, http://localhost:9464.
+    /// The agent to ask; by default the one of this machine or pod, `http://localhost:9464`.
     #[arg(long, env = "SLUICE_URL", value_name = "URL", conflicts_with = "file")]
     pub url: Option<String>,
 

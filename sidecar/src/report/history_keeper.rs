@@ -62,7 +62,7 @@ pub struct HistoryKeeper {
 /// A place and how much of the history is in it.
 #[derive(Debug)]
 struct Place<P> {
-    place: P,
+    at: P,
     /// How many entries there had been when it was last written to; `None` if it must be written whole.
     seen: Option<u64>,
     /// When it was last written whole, or that was tried.
@@ -70,8 +70,8 @@ struct Place<P> {
 }
 
 impl<P> Place<P> {
-    fn new(place: P) -> Self {
-        Self { place, seen: None, written: None }
+    fn new(at: P) -> Self {
+        Self { at, seen: None, written: None }
     }
 
     fn is_due(&self, now: Timestamp, after: Duration) -> bool {
@@ -103,7 +103,7 @@ impl HistoryKeeper {
                     }
                     keeper.config_map = Some(Place::new(place));
                 }
-                Err(error) => keeper.tell(clock::now(), Trouble::new("history", "config_map", &error)),
+                Err(error) => keeper.tell(clock::now(), &Trouble::new("history", "config_map", &error)),
             }
         }
         if !kept.entries.is_empty() {
@@ -138,19 +138,19 @@ impl HistoryKeeper {
             let after = if config_map.seen == Some(count) { REFRESH_CONFIG_MAP } else { WRITE_CONFIG_MAP };
             if at_once || config_map.is_due(now, after) {
                 config_map.written = Some(now);
-                match config_map.place.write(&self.shared.kept()).await {
+                match config_map.at.write(&self.shared.kept()).await {
                     Ok(()) => config_map.seen = Some(count),
                     Err(error) => troubles.push(Trouble::new("history", "config_map", &error)),
                 }
             }
         }
         for trouble in troubles {
-            self.tell(now, trouble);
+            self.tell(now, &trouble);
         }
     }
 
-    fn tell(&mut self, now: Timestamp, trouble: Trouble) {
-        self.metrics.troubled(std::slice::from_ref(&trouble));
+    fn tell(&mut self, now: Timestamp, trouble: &Trouble) {
+        self.metrics.troubled(std::slice::from_ref(trouble));
         if self.logged.is_none_or(|logged| now < logged || logged + REPEAT_TROUBLE <= now) {
             self.logged = Some(now);
             tracing::warn!(source = trouble.source, kind = trouble.kind, "{}", trouble.message);
@@ -169,7 +169,7 @@ fn keep_in_file(
     match seen {
         Some(seen) if seen == count => Ok(()),
         Some(seen) => {
-            let appended = file.place.append(&shared.history_since(seen));
+            let appended = file.at.append(&shared.history_since(seen));
             // What may have been appended in part is replaced as a whole.
             file.seen = appended.is_ok().then_some(count);
             appended
@@ -177,7 +177,7 @@ fn keep_in_file(
         None if !at_once && !file.is_due(now, RETRY_FILE) => Ok(()),
         None => {
             file.written = Some(now);
-            file.place.replace(&shared.kept())?;
+            file.at.replace(&shared.kept())?;
             file.seen = Some(count);
             Ok(())
         }

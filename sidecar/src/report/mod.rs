@@ -1,6 +1,7 @@
 //! TELL: what was seen, decided and done, as metrics, history and state.
 
 pub mod events;
+mod gauges;
 pub mod history;
 pub mod history_config_map;
 pub mod history_file;

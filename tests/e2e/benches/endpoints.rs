@@ -90,9 +90,9 @@ fn fill(path: &Path) -> Result<()> {
     let mut head = lines.next().context("no head")??;
     let entries = lines.collect::<Result<Vec<_>, _>>()?;
     let ended = entries.iter().find(|entry| entry["event"] == "ended").context("no change has ended")?;
-    for (track, length) in head["samples"].as_array_mut().context("samples")?.iter_mut().zip([450, 1440]) {
+    for (track, length) in head["samples"].as_array_mut().context("samples")?.iter_mut().zip([450_u64, 1440]) {
         for column in track.as_object_mut().context("a track")?.values_mut().filter_map(Value::as_array_mut) {
-            *column = vec![json!(1000); length];
+            *column = vec![json!(1000); usize::try_from(length)?];
         }
         let newest = instant_in_seconds()?;
         track["from"] = json!(newest - length * track["every"].as_u64().context("every")?);

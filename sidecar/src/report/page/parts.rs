@@ -81,6 +81,7 @@ pub(super) fn figures(now: Timestamp, status: &Status) -> Markup {
             div {
                 dt { "Segments" }
                 dd { (known(segments.filter(|_| !seen.streams.is_empty()))) }
+                (old(seen.streams.iter().filter_map(|stream| Some(stream.shape.as_ref()?.age(now))).max()))
                 @for stream in seen.streams.iter().take(STREAMS) {
                     @if let Some(shape) = &stream.shape {
                         dd .note {
@@ -103,12 +104,14 @@ pub(super) fn figures(now: Timestamp, status: &Status) -> Markup {
             div {
                 dt { "TaskManagers" }
                 dd { (known(flink.map(Flink::registered))) }
+                (old(seen.flink.as_ref().map(|flink| flink.age(now))))
                 @if let Some(pool) = pool { dd .note { (pool.replicas) " asked for, " (pool.ready) " ready" } }
                 @if let Some(idle) = flink.and_then(Flink::idle).filter(|idle| idle.0 > 0) { dd .note { (idle) " without work" } }
             }
             div {
                 dt { "Parallelism" }
                 dd { (known(job.map(|job| job.parallelism))) }
+                (old(seen.flink.as_ref().map(|flink| flink.age(now))))
                 @if let Some(job) = job { dd .note { (job.state.as_str()) } }
             }
             div {
@@ -127,6 +130,11 @@ pub(super) fn figures(now: Timestamp, status: &Status) -> Markup {
             }
         }
     }
+}
+
+/// A number that is not of the last looks says so.
+fn old(age: Option<Duration>) -> Markup {
+    html! { @if let Some(age) = age.filter(|age| *age > LATE) { dd .note.old { "as of " (age.as_secs()) " s ago" } } }
 }
 
 fn known(value: Option<impl std::fmt::Display>) -> Markup {

@@ -53,12 +53,12 @@ fn seen(name: &str) -> Observation {
     }
 }
 
-fn shown(seen: Observation, decision: Decision) -> Shared {
+fn shown(seen: Observation, decision: &Decision) -> Shared {
     let shared = Shared::default();
     let policy = Policy::try_from(PolicyOptions::default()).unwrap();
     let mut status = Status::new(at(100), seen, decision.clone(), None, &Memory::default(), &policy);
     status.next_look = Some(at(101));
-    assert!(shared.decided(at(100), &decision));
+    assert!(shared.decided(at(100), decision));
     shared.set_status(status);
     shared
 }
@@ -69,7 +69,7 @@ fn html(shared: &Shared) -> String {
 
 #[test]
 fn the_state_stands_in_words_with_the_guard_and_what_would_change_it() {
-    let shared = shown(seen("job"), Decision::Hold(Hold::Settling { until: at(112) }));
+    let shared = shown(seen("job"), &Decision::Hold(Hold::Settling { until: at(112) }));
     let page = html(&shared);
     for text in [
         "holding: settling after a change of the stream",
@@ -88,7 +88,7 @@ fn the_state_stands_in_words_with_the_guard_and_what_would_change_it() {
 #[test]
 fn hostile_names_are_escaped_wherever_they_appear() {
     let hold = Hold::Unreadable { source: Source::Stream(StreamName { scope: HOSTILE.into(), stream: "x".into() }) };
-    let shared = shown(seen(HOSTILE), Decision::Hold(hold));
+    let shared = shown(seen(HOSTILE), &Decision::Hold(hold));
     shared.set_troubles(vec![Trouble::new("flink", "status", &HOSTILE), Trouble::new("history", "file", &HOSTILE)]);
     let page = html(&shared);
     assert!(!page.contains(HOSTILE) && !page.contains("<script>"), "{page}");
@@ -102,7 +102,7 @@ fn hostile_names_are_escaped_wherever_they_appear() {
 fn passwords_in_addresses_are_not_shown() {
     let problem = "--flink-url 'https://me:sesame@flink:1': no".to_owned();
     let seen = Observation { config_problem: Some(problem.clone()), ..seen("job") };
-    let shared = shown(seen, Decision::Hold(Hold::BadConfig { problem }));
+    let shared = shown(seen, &Decision::Hold(Hold::BadConfig { problem }));
     shared.set_troubles(vec![Trouble::new("flink", "status", &"tls://me:sesame@c:9090 is away")]);
     let state = serde_json::to_string(&*shared.status().unwrap()).unwrap();
     let history = serde_json::to_string(&shared.history_since(0)).unwrap();
@@ -113,7 +113,7 @@ fn passwords_in_addresses_are_not_shown() {
 
 #[test]
 fn the_page_asks_no_other_host_and_runs_nothing_inline() {
-    let page = html(&shown(seen("job"), Decision::Hold(Hold::InStep)));
+    let page = html(&shown(seen("job"), &Decision::Hold(Hold::InStep)));
     for text in ["http://", "https://", "<script>", "<style", "style=", "onclick", "onload", "javascript:"] {
         assert!(!page.contains(text), "{text} is in {page}");
     }
