@@ -20,7 +20,7 @@ const STREAM: &str = "rescale";
 /// The longest time that the noise of the machine is looked for after a change.
 const LONGEST_QUIET: Duration = Duration::from_secs(30);
 
-/// On top of the lab's own, and the same for all drivers: what `jobmanager/flink/config.yaml` recommends.
+/// On top of the lab's own, and the same for all drivers: what Flink's configuration in `jobmanager/` recommends.
 const OPTIONS: [(&str, &str); 4] = [
     ("web.refresh-interval", "200"),
     ("restart-strategy.type", "fixed-delay"),
