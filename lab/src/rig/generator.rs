@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -53,6 +53,21 @@ impl Written {
     #[must_use]
     pub fn events(&self) -> u64 {
         self.writers.values().sum()
+    }
+
+    /// Reads the summary that a generator has written on its end (`--summary`); an error if an event was not
+    /// acknowledged.
+    pub fn read(summary: &Path) -> Result<Self> {
+        let text = fs::read_to_string(summary).context("the generator's summary")?;
+        let summary: Value = serde_json::from_str(&text)?;
+        let mut written = Self { retries: summary["retries"].as_u64().unwrap_or_default(), ..Self::default() };
+        for writer in summary["writers"].as_array().context("the summary names no writers")? {
+            let id = writer["writer"].as_u64().and_then(|id| u32::try_from(id).ok()).context("a writer's id")?;
+            let (sent, acknowledged) = (writer["written"].as_u64(), writer["acknowledged"].as_u64());
+            ensure!(sent.is_some() && sent == acknowledged, "writer {id}: {acknowledged:?} of {sent:?} acknowledged");
+            written.writers.insert(id, acknowledged.unwrap_or_default());
+        }
+        Ok(written)
     }
 
     /// Adds another load on the same stream.
@@ -107,25 +122,12 @@ impl Generator {
             "the generator failed: {}",
             self.process.check().map_or_else(|e| e.to_string(), |()| String::new())
         );
-        self.account()
+        Written::read(&self.summary)
     }
 
     /// Asks it to stop (SIGTERM): it waits for its acknowledgements.
     pub async fn stop(mut self) -> Result<Written> {
         self.process.ask_to_stop();
         self.finish(Duration::from_mins(1)).await
-    }
-
-    fn account(&self) -> Result<Written> {
-        let text = fs::read_to_string(&self.summary).context("the generator's summary")?;
-        let summary: Value = serde_json::from_str(&text)?;
-        let mut written = Written { retries: summary["retries"].as_u64().unwrap_or_default(), ..Written::default() };
-        for writer in summary["writers"].as_array().context("the summary names no writers")? {
-            let id = writer["writer"].as_u64().and_then(|id| u32::try_from(id).ok()).context("a writer's id")?;
-            let (sent, acknowledged) = (writer["written"].as_u64(), writer["acknowledged"].as_u64());
-            ensure!(sent.is_some() && sent == acknowledged, "writer {id}: {acknowledged:?} of {sent:?} acknowledged");
-            written.writers.insert(id, acknowledged.unwrap_or_default());
-        }
-        Ok(written)
     }
 }

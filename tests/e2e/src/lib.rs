@@ -5,6 +5,7 @@ pub mod dashboards;
 pub mod fake_cluster;
 pub mod fake_controller;
 pub mod generator;
+pub mod kubernetes;
 pub mod lab;
 pub mod peers;
 pub mod percentile;

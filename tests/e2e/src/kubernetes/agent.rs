@@ -1,0 +1,134 @@
+//! The agent in the JobManager's pod: what it says over HTTP, in its log and in Events. The pod may be
+//! replaced at any time, so it is looked up anew whenever it does not answer.
+
+use std::{sync::Mutex, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use sluice_lab::rig::{AgentApi, Look};
+
+use super::{cluster::Namespace, stage::until};
+
+/// The labels of the JobManager's pod.
+const JOB_MANAGER: &str = "app=flink,component=jobmanager";
+/// An Event is written a moment after the decision.
+const EVENT: Duration = Duration::from_secs(20);
+
+/// The agent of one namespace.
+#[derive(Debug)]
+pub struct PodAgent {
+    space: Namespace,
+    api: Mutex<Option<AgentApi>>,
+}
+
+impl PodAgent {
+    /// The agent of that namespace, wherever its pod is.
+    #[must_use]
+    pub fn of(space: &Namespace) -> Self {
+        Self { space: space.clone(), api: Mutex::new(None) }
+    }
+
+    /// The name of the JobManager's pod.
+    pub async fn pod(&self) -> Result<String> {
+        let pods = self.space.pods(JOB_MANAGER).await?;
+        let name = pods.first().and_then(|pod| pod.pointer("/metadata/name")).and_then(Value::as_str);
+        Ok(name.context("there is no JobManager's pod")?.to_owned())
+    }
+
+    /// The pod's address.
+    pub async fn address(&self) -> Result<String> {
+        let pods = self.space.pods(JOB_MANAGER).await?;
+        let address = pods.first().and_then(|pod| pod.pointer("/status/podIP")).and_then(Value::as_str);
+        Ok(address.context("the JobManager's pod has no address")?.to_owned())
+    }
+
+    /// How often the container has been started again.
+    pub async fn restarts(&self) -> Result<u64> {
+        self.container().await?["restartCount"].as_u64().context("no count of restarts")
+    }
+
+    async fn container(&self) -> Result<Value> {
+        let pods = self.space.pods(JOB_MANAGER).await?;
+        let all = pods.first().and_then(|pod| pod.pointer("/status/initContainerStatuses")).and_then(Value::as_array);
+        let of_agent = all.into_iter().flatten().find(|container| container["name"] == "sluice");
+        Ok(of_agent.context("no container `sluice` yet")?.clone())
+    }
+
+    /// SIGKILL, by the container runtime: nothing in the container could do it.
+    pub async fn kill(&self) -> Result<()> {
+        let container = self.container().await?;
+        let id = container["containerID"].as_str().context("the container does not run")?;
+        let id = id.trim_start_matches("containerd://");
+        self.space.cluster.lab(&["ctr", "task", "kill", "--signal", "SIGKILL", id]).await?;
+        Ok(())
+    }
+
+    /// What it says of itself now; `None` if it does not answer or has not looked yet.
+    pub async fn look(&self) -> Option<Look> {
+        let known = self.api.lock().ok()?.clone();
+        if let Some(api) = known
+            && let Ok(look) = api.look().await
+        {
+            return look;
+        }
+        let api = AgentApi::at(format!("http://{}:9464", self.address().await.ok()?));
+        let look = api.look().await.ok()?;
+        *self.api.lock().ok()? = Some(api);
+        look
+    }
+
+    /// `GET` of another endpoint.
+    pub async fn text(&self, path: &str) -> Result<String> {
+        let api = AgentApi::at(format!("http://{}:9464", self.address().await?));
+        let (status, text) = api.get(path).await?;
+        ensure!(status == 200, "{path}: {status} {text}");
+        Ok(text)
+    }
+
+    /// Waits until its newest look satisfies `done`.
+    pub async fn wait(&self, what: &str, limit: Duration, done: impl Fn(&Look) -> bool) -> Result<Look> {
+        let mut last = "nothing".to_owned();
+        let waited = until(what, limit, async || {
+            let Some(look) = self.look().await else { return Ok(None) };
+            last = look.to_string();
+            Ok(done(&look).then_some(look))
+        })
+        .await;
+        waited.with_context(|| format!("the agent says: {last}"))
+    }
+
+    /// Waits until the job runs at this width and the agent says that it is in step.
+    pub async fn in_step(&self, width: u64, limit: Duration) -> Result<Look> {
+        self.wait(&format!("in step at {width}"), limit, |look| {
+            let as_wide = look.parallelism() == Some(width) && look.registered() == Some(width);
+            look.reason() == "in_step" && look.wanted() == Some(width) && as_wide
+        })
+        .await
+    }
+
+    /// Waits until it holds for this reason; and that metric, log and Event say the same by the same name.
+    pub async fn holds(&self, reason: &str, limit: Duration) -> Result<Look> {
+        let look = self.wait(&format!("holds: {reason}"), limit, |look| look.reason() == reason).await?;
+        self.told(reason).await?;
+        let event = self.space.event(reason, EVENT).await?;
+        println!("    {reason}: {}; Event: {event}", look.because());
+        Ok(look)
+    }
+
+    /// Metric and log name this reason. (For one that began while the API server was away there is no Event.)
+    pub async fn told(&self, reason: &str) -> Result<()> {
+        let metrics = self.text("/metrics").await?;
+        let counted = format!("sluice_decisions_total{{decision=\"hold\",reason=\"{reason}\"}} ");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&counted));
+        ensure!(count.is_some_and(|count| count != "0"), "no decision counted for {reason}:\n{metrics}");
+        let log = self.log().await?;
+        ensure!(log.contains(reason), "the log does not name {reason}:\n{log}");
+        Ok(())
+    }
+
+    /// Its log so far.
+    pub async fn log(&self) -> Result<String> {
+        let pod = self.pod().await?;
+        self.space.kubectl(&["logs", &pod, "-c", "sluice"]).await
+    }
+}

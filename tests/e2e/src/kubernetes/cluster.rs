@@ -1,0 +1,191 @@
+//! The lab's cluster, through the same commands that a person has: `kubectl`, and the lab's own script for
+//! what is done to the machine of the cluster.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, process::Command};
+
+use super::stage::until;
+
+/// What `lab.sh` ends with where the machine cannot run a cluster.
+const CANNOT: i32 = 69;
+
+/// A running cluster.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    kubeconfig: PathBuf,
+    repository: PathBuf,
+}
+
+impl Cluster {
+    /// Starts the lab's cluster with the images, unless it runs; `None` where this machine cannot, which the
+    /// script then explains.
+    pub async fn up() -> Result<Option<Self>> {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+        let script = repository.join("lab/kubernetes/lab.sh");
+        let output = Command::new(&script).arg("up").stderr(Stdio::inherit()).output().await?;
+        if output.status.code() == Some(CANNOT) {
+            return Ok(None);
+        }
+        ensure!(output.status.success(), "{} up: {}", script.display(), output.status);
+        let said = String::from_utf8(output.stdout)?;
+        let kubeconfig = said.lines().find_map(|line| line.strip_prefix("export KUBECONFIG="));
+        let kubeconfig = PathBuf::from(kubeconfig.context("lab.sh up names no KUBECONFIG")?);
+        Ok(Some(Self { kubeconfig, repository }))
+    }
+
+    /// A file or folder of the repository.
+    #[must_use]
+    pub fn path(&self, relative: &str) -> String {
+        self.repository.join(relative).display().to_string()
+    }
+
+    /// Does something to the machine of the cluster: `stop kube-apiserver`, `start kube-apiserver` …
+    pub async fn lab(&self, args: &[&str]) -> Result<String> {
+        let mut command = Command::new(self.repository.join("lab/kubernetes/lab.sh"));
+        said(&format!("lab.sh {}", args.join(" ")), command.args(args).output().await?)
+    }
+
+    /// What a program of the repository says that is to find the cluster; an error if it fails.
+    pub async fn run(&self, program: &str, args: &[&str], variables: &[(&str, &str)]) -> Result<String> {
+        let mut command = Command::new(self.repository.join(program));
+        command.args(args).env("KUBECONFIG", &self.kubeconfig).envs(variables.iter().copied());
+        said(&format!("{program} {}", args.join(" ")), command.output().await?)
+    }
+
+    /// What `kubectl` says; an error if it fails.
+    pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
+        let mut command = Command::new("kubectl");
+        command.args(args).env("KUBECONFIG", &self.kubeconfig);
+        said(&format!("kubectl {}", args.join(" ")), command.output().await?)
+    }
+
+    /// An empty namespace of that name; one that an earlier run has left goes first.
+    pub async fn namespace(&self, name: &str) -> Result<Namespace> {
+        self.kubectl(&["delete", "namespace", name, "--ignore-not-found", "--wait"]).await?;
+        self.free_volumes().await?;
+        self.kubectl(&["create", "namespace", name]).await?;
+        Ok(Namespace { cluster: self.clone(), name: name.to_owned() })
+    }
+
+    /// The lab's volumes are folders; one whose claim is gone is emptied and offered again.
+    async fn free_volumes(&self) -> Result<()> {
+        let volumes: Value = serde_json::from_str(&self.kubectl(&["get", "persistentvolumes", "-o", "json"]).await?)?;
+        for volume in volumes["items"].as_array().into_iter().flatten() {
+            let folder = volume.pointer("/spec/hostPath/path").and_then(Value::as_str);
+            let (Some(name), Some(folder)) = (volume.pointer("/metadata/name").and_then(Value::as_str), folder) else {
+                continue;
+            };
+            if volume.pointer("/status/phase") != Some(&json!("Released")) {
+                continue;
+            }
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() { std::fs::remove_dir_all(path)? } else { std::fs::remove_file(path)? }
+            }
+            let free = r#"{"spec":{"claimRef":null}}"#;
+            self.kubectl(&["patch", "persistentvolume", name, "--type=merge", "-p", free]).await?;
+        }
+        Ok(())
+    }
+}
+
+/// One namespace of the cluster.
+#[derive(Clone, Debug)]
+pub struct Namespace {
+    /// Where it is.
+    pub cluster: Cluster,
+    /// What it is called.
+    pub name: String,
+}
+
+impl Namespace {
+    /// What `kubectl` says about this namespace; an error if it fails.
+    pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
+        let args: Vec<&str> = ["-n", &self.name].into_iter().chain(args.iter().copied()).collect();
+        self.cluster.kubectl(&args).await
+    }
+
+    /// One object or a list.
+    pub async fn get(&self, what: &[&str]) -> Result<Value> {
+        let args: Vec<&str> = ["get", "-o", "json"].into_iter().chain(what.iter().copied()).collect();
+        Ok(serde_json::from_str(&self.kubectl(&args).await?)?)
+    }
+
+    /// Applies a manifest.
+    pub async fn apply(&self, manifest: &str) -> Result<String> {
+        let mut command = Command::new("kubectl");
+        command.args(["-n", &self.name, "apply", "-f", "-"]).env("KUBECONFIG", &self.cluster.kubeconfig);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut input = child.stdin.take().context("no way into kubectl")?;
+        input.write_all(manifest.as_bytes()).await?;
+        drop(input);
+        said("kubectl apply", child.wait_with_output().await?)
+    }
+
+    /// The pods of a label selector that are not on their way out.
+    pub async fn pods(&self, selector: &str) -> Result<Vec<Value>> {
+        let mut list = self.get(&["pods", "-l", selector]).await?;
+        let mut pods: Vec<Value> = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        pods.retain(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
+        Ok(pods)
+    }
+
+    /// Waits until `kubectl wait` is satisfied.
+    pub async fn wait(&self, condition: &str, what: &[&str], limit: Duration) -> Result<()> {
+        let (condition, timeout) = (format!("--for={condition}"), format!("--timeout={}s", limit.as_secs()));
+        let args: Vec<&str> = ["wait", &condition, &timeout].into_iter().chain(what.iter().copied()).collect();
+        self.kubectl(&args).await?;
+        Ok(())
+    }
+
+    /// Replicas that a Deployment is asked for.
+    pub async fn replicas(&self, deployment: &str) -> Result<u64> {
+        let deployment = self.get(&["deployment", deployment]).await?;
+        deployment.pointer("/spec/replicas").and_then(Value::as_u64).context("a Deployment without replicas")
+    }
+
+    /// What a person does: `kubectl scale`.
+    pub async fn scale(&self, deployment: &str, replicas: u64) -> Result<()> {
+        self.kubectl(&["scale", "deployment", deployment, &format!("--replicas={replicas}")]).await?;
+        Ok(())
+    }
+
+    /// The folder on this machine behind a claim.
+    pub async fn folder(&self, claim: &str) -> Result<PathBuf> {
+        let bound = until("the claim is bound", Duration::from_secs(30), async || {
+            let claim = self.get(&["persistentvolumeclaim", claim]).await?;
+            Ok(claim.pointer("/spec/volumeName").and_then(Value::as_str).map(str::to_owned))
+        });
+        let volume = bound.await?;
+        let path = "jsonpath={.spec.hostPath.path}";
+        let folder = self.cluster.kubectl(&["get", "persistentvolume", &volume, "-o", path]).await?;
+        ensure!(!folder.is_empty(), "{volume} is no folder of this machine");
+        Ok(PathBuf::from(folder))
+    }
+
+    /// Waits for an Event with this reason, and returns what it says.
+    pub async fn event(&self, reason: &str, limit: Duration) -> Result<String> {
+        let selector = format!("reason={reason}");
+        until(&format!("an Event {reason}"), limit, async || {
+            let events = self.get(&["events", "--field-selector", &selector]).await?;
+            let newest = events["items"].as_array().and_then(|events| events.last());
+            Ok(newest.and_then(|event| event["message"].as_str()).map(str::to_owned))
+        })
+        .await
+    }
+}
+
+fn said(what: &str, output: Output) -> Result<String> {
+    if !output.status.success() {
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        bail!("{what}: {}{out}{err}", output.status);
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}

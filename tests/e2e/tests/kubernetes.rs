@@ -1,0 +1,268 @@
+//! The agent as users run it: in the JobManager's pod, on a real Kubernetes with real pods. One scene after
+//! the other on one stage (`sluice_e2e::kubernetes`); what each breaks is said in its name.
+//! `make test-kubernetes`, or `cargo test -p sluice-e2e --test kubernetes -- --ignored [NAME]`
+
+use std::{
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use jiff::Timestamp;
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::{Value, json};
+use sluice_e2e::kubernetes::{Cluster, DEPLOYMENT, LONG, Stage, until};
+use tokio::runtime::Runtime;
+
+/// Long enough to see that something is left alone: some ten looks of the agent.
+const LEFT_ALONE: Duration = Duration::from_secs(8);
+/// A restart that a change caused without need has begun by then.
+const AFTERMATH: Duration = Duration::from_secs(3);
+
+fn main() -> Result<ExitCode> {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let theatre = Theatre::default();
+    macro_rules! scenes {
+        ($($scene:ident),* $(,)?) => { vec![$(theatre.trial(stringify!($scene), $scene)),*] };
+    }
+    let scenes = scenes![
+        the_job_manager_starts_while_pravega_is_away,
+        the_job_follows_1_4_2_1,
+        an_agent_killed_in_mid_change_is_continued,
+        a_killed_job_manager_pod_comes_back_with_its_job,
+        the_api_server_is_away_for_30_s,
+        a_stolen_lease_is_respected,
+        a_quota_that_is_too_small,
+        pods_that_cannot_be_scheduled,
+        a_deployment_at_0_replicas_is_filled,
+        an_hpa_on_the_same_deployment,
+        a_person_changes_the_replicas_twice,
+        a_permission_is_missing,
+        every_event_was_counted_exactly_once,
+    ];
+    Ok(libtest_mimic::run(&arguments, scenes).exit_code())
+}
+
+/// Where the scenes are played: set when the first of them begins.
+#[derive(Clone, Default)]
+struct Theatre(Arc<Mutex<Option<Play>>>);
+
+/// A runtime, and the stage unless this machine cannot have one.
+struct Play {
+    runtime: Runtime,
+    stage: Option<Stage>,
+    /// The scene before has failed, and may have left something broken.
+    disturbed: bool,
+}
+
+impl Theatre {
+    fn trial<F>(&self, name: &str, scene: F) -> Trial
+    where
+        F: AsyncFnOnce(&Stage) -> Result<()> + Send + 'static,
+    {
+        let theatre = self.clone();
+        Trial::test(name, move || theatre.play(scene).map_err(|error| Failed::from(format!("{error:#}"))))
+            .with_ignored_flag(true)
+    }
+
+    fn play<F>(&self, scene: F) -> Result<()>
+    where
+        F: AsyncFnOnce(&Stage) -> Result<()>,
+    {
+        let mut play = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if play.is_none() {
+            *play = Some(Play::begin()?);
+        }
+        let Some(Play { runtime, stage: Some(stage), disturbed }) = play.as_mut() else {
+            println!("    skipped: no cluster on this machine, see above");
+            return Ok(());
+        };
+        runtime.block_on(async {
+            if *disturbed {
+                stage.mend().await?;
+            }
+            *disturbed = true;
+            scene(stage).await?;
+            *disturbed = false;
+            Ok(())
+        })
+    }
+}
+
+impl Play {
+    fn begin() -> Result<Self> {
+        let runtime = Runtime::new()?;
+        let stage = runtime.block_on(async {
+            match Cluster::up().await? {
+                Some(cluster) => Stage::set(&cluster).await.map(Some),
+                None => Ok(None),
+            }
+        })?;
+        Ok(Self { runtime, stage, disturbed: false })
+    }
+}
+
+/// That is how the stage is set; what is left to see is that nothing had to be started again for it.
+async fn the_job_manager_starts_while_pravega_is_away(stage: &Stage) -> Result<()> {
+    ensure!(stage.agent.restarts().await? == 0, "the agent's container was started again");
+    stage.agent.told("unreadable").await
+}
+
+async fn the_job_follows_1_4_2_1(stage: &Stage) -> Result<()> {
+    for segments in [4, 2, 1] {
+        let before = stage.restored().await?;
+        stage.follow(segments).await?;
+        tokio::time::sleep(AFTERMATH).await;
+        let restarts = stage.restored().await? - before;
+        ensure!(restarts == 1, "to {segments}: {restarts} restarts");
+    }
+    let pod = stage.agent.pod().await?;
+    let check = stage.space.kubectl(&["exec", &pod, "-c", "sluice", "--", "/sluice", "check"]).await?;
+    ensure!(!check.contains("PROBLEM"), "{check}");
+    Ok(())
+}
+
+async fn an_agent_killed_in_mid_change_is_continued(stage: &Stage) -> Result<()> {
+    for segments in [2, 1] {
+        let (restored, restarts) = (stage.restored().await?, stage.agent.restarts().await?);
+        stage.scale_stream(segments).await?;
+        stage.agent.wait("a change in flight", LONG, |look| look.change().is_some()).await?;
+        stage.agent.kill().await?;
+        stage.agent.in_step(segments.into(), LONG).await?;
+        ensure!(stage.agent.restarts().await? == restarts + 1, "the agent was not killed");
+        let restored = stage.restored().await? - restored;
+        ensure!(restored == 1, "to {segments}: {restored} restarts of the job");
+    }
+    Ok(())
+}
+
+/// Without warning, as with a node that is lost. The same job comes back from its last checkpoint, and
+/// nothing is narrowed meanwhile.
+async fn a_killed_job_manager_pod_comes_back_with_its_job(stage: &Stage) -> Result<()> {
+    stage.follow(2).await?;
+    let before = stage.agent.look().await.context("no look")?;
+    let pod = stage.agent.pod().await?;
+    stage.space.kubectl(&["delete", "pod", &pod, "--grace-period=0", "--force"]).await?;
+    until("another JobManager's pod", LONG, async || Ok((stage.agent.pod().await? != pod).then_some(()))).await?;
+    let watched = async {
+        loop {
+            let replicas = stage.space.replicas(DEPLOYMENT).await?;
+            ensure!(replicas == 2, "{replicas} replicas while the JobManager was away");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let after = tokio::select! {
+        narrowed = watched => return narrowed,
+        after = stage.agent.in_step(2, LONG) => after?,
+    };
+    let id = |look: &sluice_lab::rig::Look| look.0.pointer("/observation/flink/value/jobs/0/id").cloned();
+    ensure!(id(&before) == id(&after), "{:?} came back as {:?}", id(&before), id(&after));
+    stage.follow(1).await
+}
+
+/// The agent stays up, acts on nothing, and follows when the API server is back.
+async fn the_api_server_is_away_for_30_s(stage: &Stage) -> Result<()> {
+    let restarts = stage.agent.restarts().await?;
+    stage.space.cluster.lab(&["stop", "kube-apiserver"]).await?;
+    stage.scale_stream(2).await?;
+    let away = tokio::time::sleep(Duration::from_secs(30));
+    let held = stage.agent.wait("holds", Duration::from_secs(30), |look| look.reason() == "no_lease").await;
+    away.await;
+    stage.space.cluster.lab(&["start", "kube-apiserver"]).await?;
+    println!("    {}", held?.because());
+    stage.agent.in_step(2, LONG).await?;
+    stage.agent.told("no_lease").await?;
+    ensure!(stage.agent.restarts().await? == restarts, "the agent's container was started again");
+    stage.follow(1).await
+}
+
+/// Another agent takes the lead and is not heard of again: this one stands back until that lead has run out.
+async fn a_stolen_lease_is_respected(stage: &Stage) -> Result<()> {
+    let now = Timestamp::now();
+    let theft = json!({ "spec": { "holderIdentity": "a-stranger", "leaseDurationSeconds": 15,
+        "acquireTime": format!("{now:.6}"), "renewTime": format!("{now:.6}") } });
+    let lease = format!("sluice-{DEPLOYMENT}");
+    stage.space.kubectl(&["patch", "lease", &lease, "--type=merge", "-p", &theft.to_string()]).await?;
+    stage.agent.holds("not_leader", LONG).await?;
+    stage.scale_stream(2).await?;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    ensure!(stage.space.replicas(DEPLOYMENT).await? == 1, "a follower has acted");
+    stage.agent.in_step(2, LONG).await?;
+    stage.follow(1).await
+}
+
+async fn a_quota_that_is_too_small(stage: &Stage) -> Result<()> {
+    let pods = stage.space.pods("").await?.len();
+    stage.space.kubectl(&["create", "quota", "scene", &format!("--hard=pods={pods}")]).await?;
+    stage.scale_stream(2).await?;
+    let look = stage.agent.holds("capacity_limited", LONG).await?;
+    ensure!(look.because().contains("quota"), "no word of the quota: {}", look.because());
+    stage.space.kubectl(&["delete", "quota", "scene"]).await?;
+    stage.agent.in_step(2, LONG).await?;
+    stage.follow(1).await
+}
+
+async fn pods_that_cannot_be_scheduled(stage: &Stage) -> Result<()> {
+    stage.space.cluster.kubectl(&["cordon", "--all"]).await?;
+    stage.scale_stream(2).await?;
+    let look = stage.agent.holds("capacity_limited", LONG).await;
+    stage.space.cluster.kubectl(&["uncordon", "--all"]).await?;
+    let look = look?;
+    ensure!(look.because().contains("unschedulable"), "no word of the scheduler: {}", look.because());
+    stage.agent.in_step(2, LONG).await?;
+    stage.follow(1).await
+}
+
+async fn a_deployment_at_0_replicas_is_filled(stage: &Stage) -> Result<()> {
+    stage.space.scale(DEPLOYMENT, 0).await?;
+    stage.agent.wait("sees no TaskManager", LONG, |look| look.registered() == Some(0)).await?;
+    stage.agent.in_step(1, LONG).await?;
+    Ok(())
+}
+
+async fn an_hpa_on_the_same_deployment(stage: &Stage) -> Result<()> {
+    stage.space.kubectl(&["autoscale", "deployment", DEPLOYMENT, "--name=scene", "--min=1", "--max=4"]).await?;
+    stage.agent.holds("another_autoscaler", LONG).await?;
+    stage.scale_stream(2).await?;
+    tokio::time::sleep(LEFT_ALONE).await;
+    ensure!(stage.space.replicas(DEPLOYMENT).await? == 1, "acted beside an HPA");
+    stage.space.kubectl(&["delete", "hpa", "scene"]).await?;
+    stage.agent.in_step(2, LONG).await?;
+    stage.follow(1).await
+}
+
+/// Set right once, then left to the person for `--contest-expiry`.
+async fn a_person_changes_the_replicas_twice(stage: &Stage) -> Result<()> {
+    stage.space.scale(DEPLOYMENT, 3).await?;
+    let set_right = async || Ok((stage.space.replicas(DEPLOYMENT).await? == 1).then_some(()));
+    until("set right", LONG, set_right).await?;
+    stage.space.scale(DEPLOYMENT, 3).await?;
+    stage.agent.holds("contested", LONG).await?;
+    ensure!(stage.space.replicas(DEPLOYMENT).await? == 3, "set right although it is contested");
+    stage.agent.in_step(1, LONG).await?;
+    Ok(())
+}
+
+async fn a_permission_is_missing(stage: &Stage) -> Result<()> {
+    let binding: Value = stage.space.get(&["rolebinding", "sluice"]).await?;
+    stage.space.kubectl(&["delete", "rolebinding", "sluice"]).await?;
+    let look = stage.agent.wait("holds", LONG, |look| ["no_lease", "unreadable"].contains(&look.reason())).await;
+    stage.scale_stream(2).await?;
+    tokio::time::sleep(LEFT_ALONE).await;
+    let replicas = stage.space.replicas(DEPLOYMENT).await?;
+    stage.space.apply(&binding.to_string()).await?;
+    let look = look?;
+    println!("    {}: {}", look.reason(), look.because());
+    ensure!(replicas == 1, "acted without a permission");
+    stage.agent.told(look.reason()).await?;
+    ensure!(stage.agent.log().await?.contains("needs a Role"), "the log does not say what is missing");
+    stage.agent.in_step(2, LONG).await?;
+    stage.follow(1).await
+}
+
+async fn every_event_was_counted_exactly_once(stage: &Stage) -> Result<()> {
+    println!("    {}", stage.prove().await?);
+    Ok(())
+}
