@@ -26,7 +26,8 @@ echo "waiting for Flink's pods to end ..."
 gone --cascade=foreground job flink-jobmanager
 gone --cascade=foreground deployment flink-taskmanager
 gone service/flink-jobmanager networkpolicy/flink configmap/flink-config configmap/pravega-stream
-gone role,rolebinding,serviceaccount,lease -l app=flink
+gone role,rolebinding,serviceaccount -l app=flink
+gone role,rolebinding,lease -l app.kubernetes.io/name=sluice
 if [ -n "$purge" ]; then
     gone configmap -l app=flink-jobmanager,type=flink-native-kubernetes
     gone configmap -l app=flink-jobmanager,configmap-type=high-availability

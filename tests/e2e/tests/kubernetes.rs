@@ -20,7 +20,7 @@ const LEFT_ALONE: Duration = Duration::from_secs(8);
 /// A restart that a change caused without need has begun by then.
 const AFTERMATH: Duration = Duration::from_secs(3);
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     let theatre = Theatre::default();
@@ -42,7 +42,7 @@ fn main() -> Result<ExitCode> {
         a_permission_is_missing,
         every_event_was_counted_exactly_once,
     ];
-    Ok(libtest_mimic::run(&arguments, scenes).exit_code())
+    libtest_mimic::run(&arguments, scenes).exit_code()
 }
 
 /// Where the scenes are played: set when the first of them begins.
@@ -178,9 +178,14 @@ async fn the_api_server_is_away_for_30_s(stage: &Stage) -> Result<()> {
     stage.follow(1).await
 }
 
+#[expect(clippy::disallowed_methods, reason = "a Lease has a time in it")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
 /// Another agent takes the lead and is not heard of again: this one stands back until that lead has run out.
 async fn a_stolen_lease_is_respected(stage: &Stage) -> Result<()> {
-    let now = Timestamp::now();
+    let now = now();
     let theft = json!({ "spec": { "holderIdentity": "a-stranger", "leaseDurationSeconds": 15,
         "acquireTime": format!("{now:.6}"), "renewTime": format!("{now:.6}") } });
     let lease = format!("sluice-{DEPLOYMENT}");
