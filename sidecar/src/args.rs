@@ -10,6 +10,7 @@ use crate::{history::HistoryCommand, report::history_keeper::HistoryArgs};
 mod flink;
 mod inject;
 mod lease;
+mod misread;
 mod policy;
 mod prometheus;
 mod simulate;
@@ -17,6 +18,7 @@ mod simulate;
 pub use flink::FlinkArgs;
 pub use inject::InjectArgs;
 pub use lease::LeaseArgs;
+pub use misread::misread;
 pub use policy::{CombineArg, PolicyArgs};
 pub use prometheus::PrometheusArgs;
 pub use simulate::{BehaviorArg, Rival, SchedulerArg, SimulateArgs};
@@ -111,6 +113,10 @@ pub struct RunArgs {
         help_heading = "Agent"
     )]
     pub log: String,
+
+    /// What of the command line or the environment could not be read, where the agent holds because of it.
+    #[arg(skip)]
+    pub misread: Option<String>,
 }
 
 /// `sluice plan` and `sluice check`.

@@ -1,10 +1,10 @@
 //! The `sluice` binary.
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use clap::Parser as _;
 use sluice::{
-    args::{Cli, Command},
+    args::{Cli, Command, misread},
     check, history,
     inject::{self, InjectError},
     observe::BadConfig,
@@ -20,7 +20,12 @@ const BAD_CONFIG: u8 = 78;
 // One thread: the agent waits for its peers, and a second thread would only cost memory.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = Cli::try_parse().map(|cli| cli.command).unwrap_or_else(|error| {
+        let line: Vec<_> = env::args_os().collect();
+        let held = misread(&error, &line, env::var_os("SLUICE_ON_BAD_CONFIG").as_deref());
+        Command::Run(held.unwrap_or_else(|| error.exit()))
+    });
+    let done = match command {
         Command::Run(args) => Box::pin(run::run(args)).await,
         Command::Plan(args) => plan::plan(args).await,
         Command::Check(args) => check::check(args).await,

@@ -37,6 +37,8 @@ pub struct Peers {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum BadConfig {
+    #[error("the command line or the environment cannot be read: {0}")]
+    CommandLine(String),
     #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error(

@@ -94,6 +94,9 @@ async fn agent(args: &RunArgs, shared: &Shared, metrics: &Arc<Metrics>) -> anyho
 }
 
 async fn control_loop(args: &RunArgs, shared: &Shared, metrics: &Arc<Metrics>) -> Result<ControlLoop, BadConfig> {
+    if let Some(problem) = &args.misread {
+        return Err(BadConfig::CommandLine(problem.clone()));
+    }
     let settings = &args.settings;
     let policy = Policy::try_from(&settings.policy)?;
     let (poll, staleness) = (args.poll, policy.staleness());
