@@ -29,7 +29,6 @@ gone service/flink-jobmanager networkpolicy/flink configmap/flink-config configm
 gone role,rolebinding,serviceaccount -l app=flink
 gone role,rolebinding,lease -l app.kubernetes.io/name=sluice
 if [ -n "$purge" ]; then
-    gone configmap -l app=flink-jobmanager,type=flink-native-kubernetes
     gone configmap -l app=flink-jobmanager,configmap-type=high-availability
     echo "waiting for the claim flink-state to go ..."
     gone pvc flink-state

@@ -11,8 +11,8 @@ use super::{cluster::Namespace, stage::until};
 
 /// The labels of the JobManager's pod.
 const JOB_MANAGER: &str = "app=flink,component=jobmanager";
-/// An Event is written a moment after the decision.
-const EVENT: Duration = Duration::from_secs(20);
+/// An Event is written when its reason has lasted for ten seconds.
+const EVENT: Duration = Duration::from_secs(40);
 
 /// The agent of one namespace.
 #[derive(Debug)]
@@ -106,24 +106,28 @@ impl PodAgent {
         .await
     }
 
-    /// Waits until it holds for this reason; and that metric, log and Event say the same by the same name.
+    /// Waits until it holds for this reason, and until metric, log and Event say the same by the same name.
     pub async fn holds(&self, reason: &str, limit: Duration) -> Result<Look> {
         let look = self.wait(&format!("holds: {reason}"), limit, |look| look.reason() == reason).await?;
-        self.told(reason).await?;
-        let event = self.space.event(reason, EVENT).await?;
-        println!("    {reason}: {}; Event: {event}", look.because());
+        let holding = format!("sluice_holding{{reason=\"{reason}\"}} 1");
+        let metric = async || Ok(self.text("/metrics").await?.contains(&holding).then_some(()));
+        until(&holding, EVENT, metric).await?;
+        ensure!(self.log().await?.contains(reason), "the log does not name {reason}");
+        println!("    {reason}: {}", self.event(reason).await?);
         Ok(look)
     }
 
-    /// Metric and log name this reason. (For one that began while the API server was away there is no Event.)
-    pub async fn told(&self, reason: &str) -> Result<()> {
+    /// Waits for the Event of this reason, and returns what it says.
+    pub async fn event(&self, reason: &str) -> Result<String> {
+        self.space.event(&camel_case(reason), EVENT).await
+    }
+
+    /// So many looks have come to hold for this reason.
+    pub async fn held(&self, reason: &str) -> Result<u64> {
         let metrics = self.text("/metrics").await?;
-        let counted = format!("sluice_decisions_total{{decision=\"hold\",reason=\"{reason}\"}} ");
-        let count = metrics.lines().find_map(|line| line.strip_prefix(&counted));
-        ensure!(count.is_some_and(|count| count != "0"), "no decision counted for {reason}:\n{metrics}");
-        let log = self.log().await?;
-        ensure!(log.contains(reason), "the log does not name {reason}:\n{log}");
-        Ok(())
+        let counter = format!("sluice_decisions_total{{decision=\"hold\",reason=\"{reason}\"}} ");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&counter));
+        count.and_then(|count| count.parse().ok()).with_context(|| format!("no metric for {reason}"))
     }
 
     /// Its log so far.
@@ -131,4 +135,10 @@ impl PodAgent {
         let pod = self.pod().await?;
         self.space.kubectl(&["logs", &pod, "-c", "sluice"]).await
     }
+}
+
+/// The one name of a reason, as Events have it.
+fn camel_case(reason: &str) -> String {
+    let capital = |word: &str| word.chars().next().map(|first| first.to_ascii_uppercase().to_string() + &word[1..]);
+    reason.split('_').filter_map(capital).collect()
 }
