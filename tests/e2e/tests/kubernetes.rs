@@ -265,9 +265,8 @@ async fn a_permission_is_missing(stage: &Stage) -> Result<()> {
     let rules = role["rules"].as_array().context("a Role without rules")?;
     let others: Vec<&Value> = rules.iter().filter(|rule| rule["apiGroups"] != json!(["apps"])).collect();
     let replace = |rules: Value| json!([{ "op": "replace", "path": "/rules", "value": rules }]).to_string();
-    let patch = async |rules| {
-        stage.space.kubectl(&["patch", "role", "sluice", "--type=json", "-p", &replace(rules)]).await
-    };
+    let patch =
+        async |rules| stage.space.kubectl(&["patch", "role", "sluice", "--type=json", "-p", &replace(rules)]).await;
     patch(json!(others)).await?;
     let held = stage.agent.holds("stale", LONG).await;
     stage.scale_stream(2).await?;

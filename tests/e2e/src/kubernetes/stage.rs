@@ -38,7 +38,9 @@ impl Stage {
     /// Then Pravega, the stream with one segment, and the load.
     pub async fn set(cluster: &Cluster) -> Result<Self> {
         let space = cluster.namespace("sluice-scenes").await?;
-        println!("    Flink and the agent, without Pravega");
+        println!("    Flink and the agent, while Pravega is away");
+        space.kubectl(&["apply", "-f", &cluster.path("lab/kubernetes/pravega.yaml")]).await?;
+        space.scale("pravega", 0).await?;
         space.kubectl(&["apply", "-k", &cluster.path("tests/e2e/kubernetes/flink")]).await?;
         let agent = PodAgent::of(&space);
         space.wait("jsonpath={.status.ready}=1", &["job/flink-jobmanager"], LONG).await?;
@@ -46,9 +48,9 @@ impl Stage {
         ensure!(agent.restarts().await? == 0, "the agent did not bear a Pravega that is away");
 
         println!("    Pravega, the stream, the load");
-        space.kubectl(&["apply", "-f", &cluster.path("lab/kubernetes/pravega.yaml")]).await?;
-        space.wait("condition=Available", &["deployment/pravega"], LONG).await?;
-        let service = space.get(&["service", "pravega-pravega-controller"]).await?;
+        space.scale("pravega", 1).await?;
+        space.wait("jsonpath={.status.readyReplicas}=1", &["deployment/pravega"], LONG).await?;
+        let service = space.get(&["service", "pravega-controller"]).await?;
         let address = service.pointer("/spec/clusterIP").and_then(Value::as_str).context("no clusterIP")?;
         let admin = Admin::new(&[format!("tcp://{address}:9090")]);
         admin.create_scope(SCOPE).await?;
