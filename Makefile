@@ -2,6 +2,7 @@
 #
 #   make demo    a real Pravega stream changes its segments, a real Flink job follows it
 #   make test    all tests, with the real Pravega and Flink of the lab
+#   make test-kubernetes     the agent in the JobManager's pod on a real Kubernetes, and all that can go wrong there
 #   make test-flink-matrix   changes of width on every version of Flink from 1.17 on
 #   make test-auto-scale     a stream that Pravega splits and merges by itself, in its own time
 #   make test-observability  metrics, rules and dashboards with the real Prometheus, part of `make test`
@@ -30,7 +31,7 @@ LAB          := target/debug/lab
 GRAFANA      := out/grafana-sdk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-lab test-observability test-docs test-page dashboards check-dashboards pictures test-flink-matrix test-auto-scale lab-up lab-down images check bench bench-rescale bench-clients bench-endpoints bench-kubernetes docs shapes fetch bins jobs clean
+.PHONY: help demo test test-unit test-lab test-observability test-docs test-page test-kubernetes test-kubernetes-matrix lab-images dashboards check-dashboards pictures test-flink-matrix test-auto-scale lab-up lab-down images check bench bench-rescale bench-clients bench-endpoints bench-kubernetes docs shapes fetch bins jobs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -52,7 +53,7 @@ fetch: bins
 demo: bins $(JOB)/target/flink-$(FLINK)/busy-reader.jar
 	$(LAB) demo --flink $(FLINK) $(DEMO)
 
-test: check test-unit test-lab test-observability test-docs test-page
+test: check test-unit test-lab test-observability test-docs test-page test-kubernetes
 
 test-unit:
 	$(CARGO) test --workspace
@@ -74,6 +75,36 @@ test-docs: bins
 test-page: bins
 	sh tests/e2e/page/install.sh
 	$(CARGO) test -p sluice-e2e --test page -- --ignored --nocapture
+
+# One Pravega, one load, one Flink with the agent, in real pods on the lab's Kubernetes: the scenes of
+# tests/e2e/tests/kubernetes.rs, some ten minutes, each of which says what it does. Where no cluster can be
+# started (no root, no cgroups, no Go) the reason is said, and the rest of `make test` goes on. A cluster that
+# was not running before is stopped again, unless a scene failed.
+KUBERNETES_LAB := lab/kubernetes/lab.sh
+test-kubernetes: bins jobs
+	@was=$$($(KUBERNETES_LAB) status >/dev/null 2>&1 && echo running); \
+	if $(KUBERNETES_LAB) up >/dev/null; then \
+	    $(MAKE) --no-print-directory lab-images \
+	    && $(CARGO) test -p sluice-e2e --test kubernetes -- --ignored --nocapture $(SCENE) \
+	    && { [ -n "$$was" ] || $(KUBERNETES_LAB) down; }; \
+	elif [ $$? = 69 ]; then echo 'test-kubernetes: skipped, for the reason above'; \
+	else exit 1; fi
+
+# The same on another minor version of Kubernetes, the oldest that the lab builds.
+test-kubernetes-matrix: bins jobs
+	@for version in $(KUBERNETES_MATRIX); do \
+	    SLUICE_KUBERNETES=$$version SLUICE_LAB_KUBERNETES=$(CURDIR)/out/kubernetes-$$version \
+	        $(MAKE) --no-print-directory test-kubernetes || exit 1; \
+	done
+
+# The images that the scenes run, of the binaries that the other tests run, where these are newer.
+lab-images: out/images/sluice.tar out/images/data-generator.tar out/images/flink-busy-reader.tar out/images/sluice-lab-pravega.tar
+out/images/sluice.tar: target/debug/sluice sidecar/Dockerfile
+out/images/data-generator.tar: target/debug/data-generator data-generator/Dockerfile
+out/images/sluice-lab-pravega.tar: target/debug/lab lab/kubernetes/images/pravega/Dockerfile
+out/images/flink-busy-reader.tar: $(JOB)/target/flink-$(FLINK)/busy-reader.jar jobmanager/Dockerfile
+out/images/%.tar:
+	@lab/kubernetes/images/images.sh --debug $(patsubst sluice-lab-%,%,$*)
 
 # The versions are named in the test; those that are not in the cache are fetched. One jar serves all of
 # them, `jobs` builds those that would tell if it did not.

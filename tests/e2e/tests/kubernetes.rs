@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         an_hpa_on_the_same_deployment,
         a_person_changes_the_replicas_twice,
         a_permission_is_missing,
+        a_flag_of_the_agent_is_misspelt,
         every_event_was_counted_exactly_once,
     ];
     libtest_mimic::run(&arguments, scenes).exit_code()
@@ -278,6 +279,24 @@ async fn a_permission_is_missing(stage: &Stage) -> Result<()> {
     ensure!(stage.agent.log().await?.contains("needs a Role"), "the log does not say what is missing");
     stage.agent.in_step(2, LONG).await?;
     stage.follow(1).await
+}
+
+/// As a person would: `up.sh` with a changed manifest, which makes the Job anew. The JobManager starts all the
+/// same, goes on with its job, and when the flag is mended the agent follows again.
+async fn a_flag_of_the_agent_is_misspelt(stage: &Stage) -> Result<()> {
+    let cluster = &stage.space.cluster;
+    let up = async |overlay: &str| {
+        let overlay = cluster.path(overlay);
+        cluster.run("jobmanager/up.sh", &[&overlay], &[("NAMESPACE", stage.space.name.as_str())]).await
+    };
+    let said = up("tests/e2e/kubernetes/typo").await?;
+    ensure!(said.contains("it is replaced"), "the Job was not made anew: {said}");
+    let look = stage.agent.holds("bad_config", LONG).await?;
+    ensure!(look.because().contains("--cooldown-up"), "no tip: {}", look.because());
+    ensure!(stage.agent.restarts().await? == 0, "the agent's container ends again and again");
+    up("tests/e2e/kubernetes/flink").await?;
+    stage.agent.in_step(1, LONG).await?;
+    Ok(())
 }
 
 async fn every_event_was_counted_exactly_once(stage: &Stage) -> Result<()> {

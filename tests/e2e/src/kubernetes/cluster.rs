@@ -2,6 +2,7 @@
 //! what is done to the machine of the cluster.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Output, Stdio},
     time::Duration,
@@ -15,6 +16,9 @@ use super::stage::until;
 
 /// What `lab.sh` ends with where the machine cannot run a cluster.
 const CANNOT: i32 = 69;
+
+/// The archives in `out/images`.
+const IMAGES: [&str; 4] = ["sluice", "data-generator", "flink-busy-reader", "sluice-lab-pravega"];
 
 /// A running cluster.
 #[derive(Clone, Debug)]
@@ -37,7 +41,27 @@ impl Cluster {
         let said = String::from_utf8(output.stdout)?;
         let kubeconfig = said.lines().find_map(|line| line.strip_prefix("export KUBECONFIG="));
         let kubeconfig = PathBuf::from(kubeconfig.context("lab.sh up names no KUBECONFIG")?);
-        Ok(Some(Self { kubeconfig, repository }))
+        let cluster = Self { kubeconfig, repository };
+        cluster.import_images().await?;
+        Ok(Some(cluster))
+    }
+
+    /// Gives the cluster the images that `make lab-images` has made since it got them last.
+    async fn import_images(&self) -> Result<()> {
+        let folder = self.kubeconfig.parent().context("a KUBECONFIG without a folder")?;
+        for name in IMAGES {
+            let (archive, stamp) =
+                (self.path(&format!("out/images/{name}.tar")), folder.join(format!("{name}.imported")));
+            let made =
+                fs::metadata(&archive).with_context(|| format!("{archive}: run `make lab-images`"))?.modified()?;
+            let imported = fs::metadata(&stamp).and_then(|stamp| stamp.modified());
+            if imported.is_ok_and(|imported| imported > made) {
+                continue;
+            }
+            self.lab(&["import", &archive]).await?;
+            fs::write(&stamp, "")?;
+        }
+        Ok(())
     }
 
     /// A file or folder of the repository.
@@ -85,9 +109,9 @@ impl Cluster {
             if volume.pointer("/status/phase") != Some(&json!("Released")) {
                 continue;
             }
-            for entry in std::fs::read_dir(folder)? {
+            for entry in fs::read_dir(folder)? {
                 let path = entry?.path();
-                if path.is_dir() { std::fs::remove_dir_all(path)? } else { std::fs::remove_file(path)? }
+                if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
             }
             let free = r#"{"spec":{"claimRef":null}}"#;
             self.kubectl(&["patch", "persistentvolume", name, "--type=merge", "-p", free]).await?;
