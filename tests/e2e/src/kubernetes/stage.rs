@@ -19,7 +19,7 @@ const SCOPE: &str = "test";
 /// Its name.
 const STREAM: &str = "stream";
 /// Long enough for anything on two busy cores.
-pub const LONG: Duration = Duration::from_mins(3);
+pub const LONG: Duration = Duration::from_mins(6);
 /// The TaskManagers.
 pub const DEPLOYMENT: &str = "flink-taskmanager";
 
