@@ -48,11 +48,12 @@ fn gauges(status: &Status) -> Vec<(&'static str, &'static str, Option<Unit>, Sam
     let labels = |pairs: &[(&'static str, &str)]| pairs.iter().map(|(k, v)| (*k, (*v).to_owned())).collect::<Labels>();
     let one = |value: Option<f64>| value.map(|value| (Labels::new(), value)).into_iter().collect::<Samples>();
     let flag = |value: bool| one(Some(f64::from(u8::from(value))));
-    let streams = |value: fn(&sluice_core::StreamShape) -> u32| -> Samples {
+    let streams = |value: fn(&sluice_core::StreamShape) -> Option<u32>| -> Samples {
         let known = seen.streams.iter().filter_map(|stream| Some((&stream.name, stream.shape.as_ref()?)));
         known
-            .map(|(name, shape)| {
-                (labels(&[("scope", &name.scope), ("stream", &name.stream)]), f64::from(value(&shape.value)))
+            .filter_map(|(name, shape)| {
+                let value = f64::from(value(&shape.value)?);
+                Some((labels(&[("scope", &name.scope), ("stream", &name.stream)]), value))
             })
             .collect()
     };
@@ -80,7 +81,7 @@ fn gauges(status: &Status) -> Vec<(&'static str, &'static str, Option<Unit>, Sam
     let holding =
         Hold::REASONS.iter().map(|reason| (labels(&[("reason", reason)]), f64::from(u8::from(held == Some(*reason)))));
     vec![
-        ("stream_segments", "Open segments of a stream", None, streams(|shape| shape.segments.0)),
+        ("stream_segments", "Open segments of a stream", None, streams(|shape| Some(shape.segments.0))),
         ("stream_epoch", "Newest epoch of a stream's open segments", None, streams(|shape| shape.epoch)),
         (
             "task_managers",
