@@ -123,7 +123,7 @@ impl Lane {
             .args(["--pravega-controller", &pravega.controller_uri(), "--scope", "bench", "--stream", &stream])
             .args(["--namespace", "bench", "--deployment", &format!("{stream}-sluice"), "--kubeconfig"])
             .arg(&cluster.kubeconfig)
-            .args(["--scale-down-window", "1s", "--cooldown-up", "0s", "--cooldown-down", "0s"])
+            .args(["--no-lease", "--scale-down-window", "0s", "--cooldown-up", "0s", "--cooldown-down", "0s"])
             .args(["--restarts-per-hour", "1000"]);
         let agent = Process::start(run, &format!("agent-{index}"), &launch)?;
         Ok(Self { hpa: format!("{stream}-hpa"), sluice: format!("{stream}-sluice"), stream, admin, agent })
