@@ -53,13 +53,10 @@ impl History {
     /// The widest value within the window, and when it leaves it if nothing else is wanted.
     #[must_use]
     pub fn widest(&self, now: Timestamp, window: Duration) -> Option<(Parallelism, Timestamp)> {
-        let ends = self.steps.iter().skip(1).map(|(at, _)| *at).chain([now]);
-        self.steps
-            .iter()
-            .zip(ends)
-            .filter(|(_, end)| now < *end + window)
-            .map(|((_, value), end)| (*value, end + window))
-            .max()
+        let ended = self.steps.windows(2).map(|pair| (pair[0].1, pair[1].0 + window)).filter(|(_, until)| now < *until);
+        // What is wanted now always counts, without a window too.
+        let present = self.steps.last().map(|(_, value)| (*value, now + window));
+        ended.chain(present).max()
     }
 }
 
@@ -92,6 +89,14 @@ mod tests {
         assert_eq!(history.widest(at(79), WINDOW).map(|w| w.0), Some(Parallelism(4)));
         history.note(at(80), Parallelism(2), WINDOW, GAP);
         assert_eq!(history.widest(at(80), WINDOW).map(|w| w.0), Some(Parallelism(2)));
+    }
+
+    #[test]
+    fn without_a_window_only_the_present_counts() {
+        let mut history = History::default();
+        history.note(at(0), Parallelism(4), Duration::ZERO, GAP);
+        history.note(at(1), Parallelism(2), Duration::ZERO, GAP);
+        assert_eq!(history.widest(at(1), Duration::ZERO), Some((Parallelism(2), at(1))));
     }
 
     #[test]
