@@ -40,6 +40,8 @@ impl Stage {
         let space = cluster.namespace("sluice-scenes").await?;
         println!("    Flink and the agent, while Pravega is away");
         space.kubectl(&["apply", "-f", &cluster.path("lab/kubernetes/pravega.yaml")]).await?;
+        // One controller, for want of cores.
+        space.kubectl(&["set", "env", "deployment/pravega", "SLUICE_LAB_CONTROLLERS=1"]).await?;
         space.scale("pravega", 0).await?;
         space.kubectl(&["apply", "-k", &cluster.path("tests/e2e/kubernetes/flink")]).await?;
         let agent = PodAgent::of(&space);
