@@ -52,8 +52,7 @@ fn gauges(status: &Status) -> Vec<(&'static str, &'static str, Option<Unit>, Sam
         let known = seen.streams.iter().filter_map(|stream| Some((&stream.name, stream.shape.as_ref()?)));
         known
             .filter_map(|(name, shape)| {
-                let value = f64::from(value(&shape.value)?);
-                Some((labels(&[("scope", &name.scope), ("stream", &name.stream)]), value))
+                Some((labels(&[("scope", &name.scope), ("stream", &name.stream)]), f64::from(value(&shape.value)?)))
             })
             .collect()
     };
@@ -157,7 +156,9 @@ fn ages(status: &Status) -> Samples {
     let now = clock::now();
     let seen = &status.observation;
     let streams = seen.streams.iter().filter_map(|stream| {
-        let labels = vec![("source", "pravega".to_owned()), ("stream", stream.name.to_string())];
+        let name = &stream.name;
+        let labels =
+            vec![("source", "pravega".to_owned()), ("scope", name.scope.clone()), ("stream", name.stream.clone())];
         Some((labels, stream.shape.as_ref()?.age(now)))
     });
     let other = |source: &str, age: Option<Duration>| age.map(|age| (vec![("source", source.to_owned())], age));
