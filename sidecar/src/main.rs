@@ -20,11 +20,14 @@ const BAD_CONFIG: u8 = 78;
 // One thread: the agent waits for its peers, and a second thread would only cost memory.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let command = Cli::try_parse().map(|cli| cli.command).unwrap_or_else(|error| {
-        let line: Vec<_> = env::args_os().collect();
-        let held = misread(&error, &line, env::var_os("SLUICE_ON_BAD_CONFIG").as_deref());
-        Command::Run(held.unwrap_or_else(|| error.exit()))
-    });
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => {
+            let line: Vec<_> = env::args_os().collect();
+            let held = misread(&error, &line, env::var_os("SLUICE_ON_BAD_CONFIG").as_deref());
+            Command::Run(held.unwrap_or_else(|| error.exit()))
+        }
+    };
     let done = match command {
         Command::Run(args) => Box::pin(run::run(args)).await,
         Command::Plan(args) => plan::plan(args).await,

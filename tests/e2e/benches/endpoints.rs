@@ -20,7 +20,7 @@ const STREAMS: usize = 64;
 const ENTRIES: usize = 500;
 const REQUESTS: usize = 1000;
 /// How long it watches before its memory is read.
-const WATCH: Duration = Duration::from_secs(60);
+const WATCH: Duration = Duration::from_mins(1);
 
 #[tokio::main]
 async fn main() -> Result<()> {
