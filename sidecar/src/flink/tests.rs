@@ -246,7 +246,7 @@ async fn a_quiet_look_is_four_requests() {
     let client = client(&recorded.url());
     client.observe(false).await.unwrap();
     let first = recorded.asked().await;
-    assert_eq!(first.len(), 8, "{first:?}");
+    assert_eq!(first.len(), 9, "{first:?}");
     client.observe(false).await.unwrap();
     let second = recorded.asked().await.split_off(first.len());
     let job = recorded.job();
