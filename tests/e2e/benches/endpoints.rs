@@ -37,7 +37,7 @@ async fn main() -> Result<()> {
         let launch = Launch::new(&program)
             .args(["run", "--listen", &address, "--pravega-controller", &controller.uri()])
             .args(["--scope", "bench", "--stream", &streams.join(","), "--max-task-managers", "200"])
-            .args(["--flink-url", cluster.url(), "--deployment", "taskmanager", "--kubeconfig"])
+            .args(["--no-lease", "--flink-url", cluster.url(), "--deployment", "taskmanager", "--kubeconfig"])
             .arg(&kubeconfig)
             .arg("--history-file")
             .arg(&history);

@@ -33,7 +33,7 @@ async fn the_page_through_a_run() -> Result<()> {
             .args(["run", "--listen", &address, "--pravega-controller", &controller.uri()])
             .args(["--scope", "dna", "--stream", stream, "--deployment", "taskmanager", "--kubeconfig"])
             .arg(&kubeconfig)
-            .args(["--flink-url", cluster.url(), "--staleness", "5s", "--poll", "500ms"])
+            .args(["--no-lease", "--flink-url", cluster.url(), "--staleness", "5s", "--poll", "500ms"])
             .args(["--scale-down-window", "8s", "--cooldown-up", "3s", "--cooldown-down", "3s"])
             .args(flags);
         Ok((format!("http://{address}/"), Process::start(&run, name, &launch)?))
