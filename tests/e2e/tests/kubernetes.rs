@@ -204,27 +204,27 @@ async fn a_stolen_lease_is_respected(stage: &Stage) -> Result<()> {
     stage.follow(1).await
 }
 
+/// A change waits for TaskManagers that do not come, and says why at once; when there is room it goes on.
 async fn a_quota_that_is_too_small(stage: &Stage) -> Result<()> {
     let pods = stage.space.pods("").await?.len();
     stage.space.kubectl(&["create", "quota", "scene", &format!("--hard=pods={pods}")]).await?;
     stage.scale_stream(2).await?;
-    println!("    {}", stage.agent.event("quota_exceeded").await?);
-    let look = stage.agent.holds("capacity_limited", LONG).await?;
-    ensure!(look.because().contains("quota"), "no word of the quota: {}", look.because());
+    let short = stage.agent.is_short_of("quota_exceeded", "exceeded quota").await;
     stage.space.kubectl(&["delete", "quota", "scene"]).await?;
+    short?;
     stage.agent.in_step(2, LONG).await?;
     stage.follow(1).await
 }
 
+/// As above, but nobody makes room within `--slots-deadline`: the change ends, and the capacity is remembered.
 async fn pods_that_cannot_be_scheduled(stage: &Stage) -> Result<()> {
-    stage.space.cluster.kubectl(&["cordon", "--all"]).await?;
+    let nodes = &stage.space.cluster;
+    nodes.kubectl(&["cordon", "--all"]).await?;
     stage.scale_stream(2).await?;
-    let told = stage.agent.event("unschedulable").await;
-    let look = stage.agent.holds("capacity_limited", LONG).await;
-    stage.space.cluster.kubectl(&["uncordon", "--all"]).await?;
-    let (told, look) = (told?, look?);
-    println!("    {told}");
-    ensure!(look.because().contains("0/1 nodes"), "no word of the scheduler: {}", look.because());
+    let short = stage.agent.is_short_of("unschedulable", "0/1 nodes").await;
+    let limited = stage.agent.holds("capacity_limited", LONG).await;
+    nodes.kubectl(&["uncordon", "--all"]).await?;
+    short.and(limited)?;
     stage.agent.in_step(2, LONG).await?;
     stage.follow(1).await
 }

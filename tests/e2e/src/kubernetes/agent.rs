@@ -117,6 +117,17 @@ impl PodAgent {
         Ok(look)
     }
 
+    /// Waits until metric and Event name this cause for which TaskManagers do not come, and the decision tells
+    /// it in the cluster's own words.
+    pub async fn is_short_of(&self, cause: &str, words: &str) -> Result<()> {
+        self.wait(&format!("short of TaskManagers: {cause}"), EVENT, |look| look.because().contains(words)).await?;
+        let metric = format!("sluice_shortage{{cause=\"{cause}\"}} 1");
+        ensure!(self.text("/metrics").await?.contains(&metric), "no metric {metric}");
+        ensure!(self.log().await?.contains(words), "the log does not say {words}");
+        println!("    {cause}: {}", self.event(cause).await?);
+        Ok(())
+    }
+
     /// Waits for the Event of this reason, and returns what it says.
     pub async fn event(&self, reason: &str) -> Result<String> {
         self.space.event(&camel_case(reason), EVENT).await
