@@ -8,4 +8,4 @@ mod stage;
 
 pub use agent::PodAgent;
 pub use cluster::{Cluster, Namespace};
-pub use stage::{DEPLOYMENT, LONG, Stage, until};
+pub use stage::{DEPLOYMENT, LONG, NODES, Stage, until};

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
-use sluice_e2e::kubernetes::{Cluster, DEPLOYMENT, LONG, Stage, until};
+use sluice_e2e::kubernetes::{Cluster, DEPLOYMENT, LONG, NODES, Stage, until};
 use sluice_lab::rig::Look;
 use tokio::runtime::Runtime;
 
@@ -219,11 +219,11 @@ async fn a_quota_that_is_too_small(stage: &Stage) -> Result<()> {
 /// As above, but nobody makes room within `--slots-deadline`: the change ends, and the capacity is remembered.
 async fn pods_that_cannot_be_scheduled(stage: &Stage) -> Result<()> {
     let nodes = &stage.space.cluster;
-    nodes.kubectl(&["cordon", "--all"]).await?;
+    nodes.kubectl(&["cordon", "-l", NODES]).await?;
     stage.scale_stream(2).await?;
     let short = stage.agent.is_short_of("unschedulable", "0/1 nodes").await;
     let limited = stage.agent.holds("capacity_limited", LONG).await;
-    nodes.kubectl(&["uncordon", "--all"]).await?;
+    nodes.kubectl(&["uncordon", "-l", NODES]).await?;
     short.and(limited)?;
     stage.agent.in_step(2, LONG).await?;
     stage.follow(1).await

@@ -122,8 +122,8 @@ impl PodAgent {
     pub async fn is_short_of(&self, cause: &str, words: &str) -> Result<()> {
         self.wait(&format!("short of TaskManagers: {cause}"), EVENT, |look| look.because().contains(words)).await?;
         let metric = format!("sluice_shortage{{cause=\"{cause}\"}} 1");
-        ensure!(self.text("/metrics").await?.contains(&metric), "no metric {metric}");
-        ensure!(self.log().await?.contains(words), "the log does not say {words}");
+        until(&metric, EVENT, async || Ok(self.text("/metrics").await?.contains(&metric).then_some(()))).await?;
+        until("the log says why", EVENT, async || Ok(self.log().await?.contains(words).then_some(()))).await?;
         println!("    {cause}: {}", self.event(cause).await?);
         Ok(())
     }

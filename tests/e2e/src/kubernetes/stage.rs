@@ -23,6 +23,9 @@ pub const LONG: Duration = Duration::from_mins(6);
 /// The TaskManagers.
 pub const DEPLOYMENT: &str = "flink-taskmanager";
 
+/// All nodes, for `kubectl cordon`.
+pub const NODES: &str = "kubernetes.io/os=linux";
+
 /// The shared stage.
 #[derive(Debug)]
 pub struct Stage {
@@ -67,7 +70,7 @@ impl Stage {
     pub async fn mend(&self) -> Result<()> {
         self.space.cluster.lab(&["start", "kube-apiserver"]).await?;
         until("the API server answers", LONG, async || {
-            self.space.cluster.kubectl(&["uncordon", "--all"]).await.map(Some)
+            self.space.cluster.kubectl(&["uncordon", "-l", NODES]).await.map(Some)
         })
         .await?;
         self.space.kubectl(&["delete", "hpa,quota", "scene", "--ignore-not-found"]).await?;
