@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         pods_that_cannot_be_scheduled,
         a_deployment_at_0_replicas_is_filled,
         an_hpa_on_the_same_deployment,
-        a_person_changes_the_replicas_twice,
+        a_person_insists_on_other_replicas,
         a_permission_is_missing,
         a_flag_of_the_agent_is_misspelt,
         every_event_was_counted_exactly_once,
@@ -247,12 +247,16 @@ async fn an_hpa_on_the_same_deployment(stage: &Stage) -> Result<()> {
     stage.follow(1).await
 }
 
-/// Set right once, then left to the person for `--contest-expiry`.
-async fn a_person_changes_the_replicas_twice(stage: &Stage) -> Result<()> {
-    stage.space.scale(DEPLOYMENT, 3).await?;
-    let set_right = async || Ok((stage.space.replicas(DEPLOYMENT).await? == 1).then_some(()));
-    until("set right", LONG, set_right).await?;
-    stage.space.scale(DEPLOYMENT, 3).await?;
+/// Each time that it is set right, the person does it again. That is a contest, and it is the person's for
+/// `--contest-expiry`.
+async fn a_person_insists_on_other_replicas(stage: &Stage) -> Result<()> {
+    let insist = async || {
+        if stage.space.replicas(DEPLOYMENT).await? == 1 {
+            stage.space.scale(DEPLOYMENT, 3).await?;
+        }
+        Ok(stage.agent.look().await.is_some_and(|look| look.reason() == "contested").then_some(()))
+    };
+    until("contested", LONG, insist).await?;
     stage.agent.holds("contested", LONG).await?;
     ensure!(stage.space.replicas(DEPLOYMENT).await? == 3, "set right although it is contested");
     stage.agent.in_step(1, LONG).await?;
