@@ -176,7 +176,7 @@ struct Said {
 async fn hold(error: &BadConfig, said: &mut Said, settings: &Settings, shared: &Shared, metrics: &Metrics) {
     let problem = redact(&error.to_string());
     if said.problem != problem {
-        tracing::error!("{problem}; holding (--on-bad-config hold)");
+        tracing::error!(reason = "bad_config", "{problem}; holding (--on-bad-config hold)");
         said.problem.clone_from(&problem);
     }
     if said.events.is_none() && settings.owner.deployment.is_some() {

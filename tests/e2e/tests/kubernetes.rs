@@ -288,17 +288,12 @@ async fn a_permission_is_missing(stage: &Stage) -> Result<()> {
 /// As a person would: `up.sh` with a changed manifest, which makes the Job anew. The JobManager starts all the
 /// same, goes on with its job, and when the flag is mended the agent follows again.
 async fn a_flag_of_the_agent_is_misspelt(stage: &Stage) -> Result<()> {
-    let cluster = &stage.space.cluster;
-    let up = async |overlay: &str| {
-        let overlay = cluster.path(overlay);
-        cluster.run("jobmanager/up.sh", &[&overlay], &[("NAMESPACE", stage.space.name.as_str())]).await
-    };
-    let said = up("tests/e2e/kubernetes/typo").await?;
+    let said = stage.up("tests/e2e/kubernetes/typo").await?;
     ensure!(said.contains("it is replaced"), "the Job was not made anew: {said}");
     let look = stage.agent.holds("bad_config", LONG).await?;
     ensure!(look.because().contains("--cooldown-up"), "no tip: {}", look.because());
     ensure!(stage.agent.restarts().await? == 0, "the agent's container ends again and again");
-    up("tests/e2e/kubernetes/flink").await?;
+    stage.up("tests/e2e/kubernetes/flink").await?;
     stage.agent.in_step(1, LONG).await?;
     Ok(())
 }

@@ -74,8 +74,15 @@ impl Stage {
         })
         .await?;
         self.space.kubectl(&["delete", "hpa,quota", "scene", "--ignore-not-found"]).await?;
-        self.space.kubectl(&["apply", "-k", &self.space.cluster.path("tests/e2e/kubernetes/flink")]).await?;
+        self.up("tests/e2e/kubernetes/flink").await?;
         self.follow(1).await
+    }
+
+    /// What a person does after each change of a manifest: `up.sh`. Returns what it says.
+    pub async fn up(&self, overlay: &str) -> Result<String> {
+        let cluster = &self.space.cluster;
+        let variables = [("NAMESPACE", self.space.name.as_str())];
+        cluster.run("jobmanager/up.sh", &[&cluster.path(overlay)], &variables).await
     }
 
     /// Scales the stream by hand, through the controller, as a person could.
