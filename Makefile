@@ -53,7 +53,7 @@ fetch: bins
 demo: bins $(JOB)/target/flink-$(FLINK)/busy-reader.jar
 	$(LAB) demo --flink $(FLINK) $(DEMO)
 
-test: check test-unit test-lab test-observability test-docs test-page test-kubernetes
+test: check test-unit test-lab test-observability test-docs test-page
 
 test-unit:
 	$(CARGO) test --workspace

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
 use sluice_e2e::{
     dashboards::{self, Dashboard, Query},
     lab::{Kind, Lab},
@@ -88,12 +89,17 @@ async fn every_query_has_an_answer(pravega: &mut Pravega) -> Result<()> {
     let load = ["--shape", "constant", "--rate", "400/s", "--duration", "10m"];
     let mut run = Watched::open(pravega, "shown", None, &[], &load).await?;
     run.agent.wait_in_step(1, LONG).await?;
+    // What a change costs is told beside what the job did before it.
+    let told =
+        |look: &Look| look.0.pointer("/observation/flink/value/jobs/0/records_per_second").is_some_and(Value::is_u64);
+    run.agent.wait("Flink tells the job's rate", LONG, told).await?;
+    let recovered = |look: &Look| look.0.pointer("/last/recovered").is_some_and(|at| !at.is_null());
     for width in [3, 2] {
         run.scene.scale(width).await?;
         run.agent.wait_in_step(width.into(), LONG).await?;
+        run.agent.wait("Flink tells the job's rate", LONG, told).await?;
+        run.agent.wait("the job has caught up", LONG, recovered).await?;
     }
-    let recovered = |look: &Look| look.0.pointer("/last/recovered").is_some_and(|at| !at.is_null());
-    run.agent.wait("the job has caught up", LONG, recovered).await?;
     // Pravega brings its rates up to date every ten seconds, Flink its own every five.
     tokio::time::sleep(Duration::from_secs(15)).await;
 
