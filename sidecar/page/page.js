@@ -55,7 +55,8 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 
 const clock = (at) => new Date(at * 1000).toISOString().slice(11, 19);
 
-// The fine samples where there are any, and the coarse ones before.
+// The fine samples where there are any, and the coarse ones that had ended before: a sample is what was last
+// seen in its interval.
 function stitched(tracks) {
   const fineFrom = tracks[0].segments.length ? tracks[0].from : Infinity;
   const times = [], columns = SERIES.map(() => []);
@@ -63,7 +64,7 @@ function stitched(tracks) {
     const until = track === tracks[0] ? Infinity : fineFrom;
     for (let i = 0; i < track.segments.length; i++) {
       const at = track.from + i * track.every;
-      if (at >= until) break;
+      if (at + track.every > until) break;
       times.push(at);
       SERIES.forEach((series, n) => columns[n].push(track[series.key][i]));
     }
