@@ -29,10 +29,10 @@ const RIGHT: Right<'static> =
 
 /// Everything that the agent asks of the cluster. Marking pods is only for Flink's adaptive scheduler.
 pub(super) fn needed<'a>(deployment: &'a str, lease: Option<&'a str>, adaptive: bool) -> Vec<Right<'a>> {
-    let (this, see) = (Some(deployment), &["get", "list", "watch"]);
+    let this = Some(deployment);
     let mut rights = vec![
         Right {
-            verbs: see,
+            verbs: &["get", "list", "watch"],
             group: "apps",
             resource: "deployments",
             name: this,
@@ -48,7 +48,7 @@ pub(super) fn needed<'a>(deployment: &'a str, lease: Option<&'a str>, adaptive: 
             what_for: "scale the Deployment",
             ..RIGHT
         },
-        Right { verbs: see, resource: "pods", what_for: "see the TaskManagers' pods", ..RIGHT },
+        Right { verbs: &["list", "watch"], resource: "pods", what_for: "see the TaskManagers' pods", ..RIGHT },
         Right {
             verbs: &["create", "patch"],
             group: "events.k8s.io",
