@@ -78,7 +78,7 @@ test-page: bins
 
 # One Pravega, one load, one Flink with the agent, in real pods on the lab's Kubernetes: the scenes of
 # tests/e2e/tests/kubernetes.rs, some ten minutes, each of which says what it does. Where no cluster can be
-# started (no root, no cgroups, no Go) the reason is said, and the rest of `make test` goes on. A cluster that
+# started (no root, no cgroups, no Go) the reason is said. A cluster that
 # was not running before is stopped again, unless a scene failed.
 KUBERNETES_LAB := lab/kubernetes/lab.sh
 test-kubernetes: bins jobs
