@@ -58,9 +58,10 @@ pub async fn check(args: ReportArgs) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let mut findings = findings(settings, &policy, &observation, &troubles, flink_settings.as_ref());
-    if settings.owner.deployment.is_some() {
+    if let (Some(api), Some(deployment)) = (peers.owner.kubernetes(), &settings.owner.deployment) {
+        let lease = settings.lease.name(deployment);
         let adaptive = observation.flink.as_ref().is_some_and(|flink| flink.value.scheduler == Scheduler::Adaptive);
-        findings.extend(cluster::findings(settings, adaptive).await);
+        findings.extend(cluster::findings(api, deployment, lease.as_deref(), adaptive).await);
     }
 
     let text = match args.output {

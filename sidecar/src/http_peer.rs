@@ -204,11 +204,16 @@ fn why(error: &(dyn Error + 'static)) -> NoReply {
     if let Some(tls) = handshake_failure(error) {
         return NoReply::Tls(one_line(&tls));
     }
+    NoReply::Unreachable(one_line(&root_cause(error).to_string()))
+}
+
+/// What an error comes from: the outermost one of an HTTP client says nothing.
+pub(crate) fn root_cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     let mut root = error;
     while let Some(source) = root.source() {
         root = source;
     }
-    NoReply::Unreachable(one_line(&root.to_string()))
+    root
 }
 
 /// A name that can stand in a certificate and be looked up, so no address.

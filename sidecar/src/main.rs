@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
     let done = match command {
         Command::Run(args) => Box::pin(run::run(args)).await,
         Command::Plan(args) => plan::plan(args).await,
-        Command::Check(args) => check::check(args).await,
+        Command::Check(args) => Box::pin(check::check(args)).await,
         Command::Simulate(args) => simulate::simulate(&args),
         Command::History(args) => history::history(args).await,
         Command::Inject(args) => inject::inject(&args),

@@ -134,7 +134,8 @@ async fn place(args: &RunArgs, peers: &Peers) -> Result<Place, BadConfig> {
         return Ok(Place::Process);
     }
     let Settings { owner, lease, flink, .. } = &args.settings;
-    if let (Some(api), false) = (peers.owner.kubernetes(), lease.no_lease) {
+    let named = owner.deployment.as_deref().and_then(|deployment| lease.name(deployment));
+    if let Some((api, name)) = peers.owner.kubernetes().zip(named) {
         if args.state_file.is_some() {
             return Err(BadConfig::TwoPlacesForState);
         }
@@ -144,8 +145,6 @@ async fn place(args: &RunArgs, peers: &Peers) -> Result<Place, BadConfig> {
         if duration < least {
             return Err(BadConfig::LeaseTooShort { duration, renew, timeout, least });
         }
-        let named = || format!("sluice-{}", owner.deployment.as_deref().unwrap_or_default());
-        let name = lease.lease.clone().unwrap_or_else(named);
         let options = LeaseOptions { name, identity: identity(), duration, renew };
         return Ok(Place::Lease(Arc::new(Lease::open(api.clone(), options).await?)));
     }

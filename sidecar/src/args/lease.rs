@@ -28,3 +28,17 @@ pub struct LeaseArgs {
     #[arg(long, env = "SLUICE_LEASE_RENEW", value_name = "DURATION", default_value = "3s", value_parser = duration)]
     pub lease_renew: Duration,
 }
+
+impl LeaseArgs {
+    /// The Lease of the agents that look after this Deployment; `None` if there is to be none.
+    #[must_use]
+    pub fn name(&self, deployment: &str) -> Option<String> {
+        (!self.no_lease).then(|| self.lease.clone().unwrap_or_else(|| Self::default_name(deployment)))
+    }
+
+    /// What it is called unless somebody says otherwise.
+    #[must_use]
+    pub fn default_name(deployment: &str) -> String {
+        format!("sluice-{deployment}")
+    }
+}

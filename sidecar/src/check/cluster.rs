@@ -1,32 +1,26 @@
 //! What `sluice check` finds out in a Kubernetes cluster: the agent's permissions, and whether the
 //! Deployment, its pods and the Lease are as it needs them.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod};
 use kube::{
-    Client, Config, ResourceExt as _,
+    Client, ResourceExt as _,
     api::{Api, ListParams},
-    config::{KubeConfigOptions, Kubeconfig},
     core::Selector,
 };
 
 use super::{Finding, permissions};
-use crate::args::Settings;
+use crate::{http_peer::root_cause, kubernetes};
 
 /// What `kubectl apply` leaves behind of the manifest.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Everything that can be told of the cluster; what cannot be asked is told by the findings about
 /// permissions, or by the first one that fails.
-pub(super) async fn findings(settings: &Settings, adaptive: bool) -> Vec<Finding> {
-    let name = settings.owner.deployment.as_deref().unwrap_or_default();
-    let lease = format!("sluice-{name}");
-    // The look at the Deployment has failed of the same, and says it.
-    let Ok((client, namespace)) = connect(settings).await else { return Vec::new() };
-    let rights = permissions::needed(name, Some(&lease), adaptive);
-    let asked = join_all(rights.iter().map(|right| permissions::finding(&client, &namespace, right))).await;
+pub(super) async fn findings(api: &kubernetes::Api, name: &str, lease: Option<&str>, adaptive: bool) -> Vec<Finding> {
+    let (client, namespace) = (api.client(), api.namespace());
+    let rights = permissions::needed(name, lease, adaptive);
+    let asked = join_all(rights.iter().map(|right| within(api, permissions::finding(&client, namespace, right)))).await;
     let mut findings = Vec::new();
     for answer in asked {
         match answer {
@@ -34,46 +28,32 @@ pub(super) async fn findings(settings: &Settings, adaptive: bool) -> Vec<Finding
             Err(error) => {
                 findings.push(Finding::problem(
                     "permission",
-                    format!("cannot ask the API server what the agent may do: {}", root(&error)),
+                    format!("cannot ask the API server what the agent may do: {}", root_cause(&error)),
                     "make the API server reachable; every ServiceAccount may ask this of itself by default",
                 ));
                 return findings;
             }
         }
     }
-    if let Ok(deployment) = Api::<Deployment>::namespaced(client.clone(), &namespace).get(name).await {
+    if let Ok(deployment) = within(api, Api::<Deployment>::namespaced(client.clone(), namespace).get(name)).await {
         findings.extend(manifest(&deployment));
-        findings.extend(pods(&client, &namespace, &deployment).await);
+        let selector = pods(&client, namespace, &deployment);
+        findings.extend(within(api, async { Ok(selector.await) }).await.ok().flatten());
     }
-    findings.extend(lease_finding(&client, &namespace, &lease).await);
+    if let Some(lease) = lease {
+        let found = lease_finding(&client, namespace, lease);
+        findings.extend(within(api, async { Ok(found.await) }).await.ok().flatten());
+    }
     findings
 }
 
-/// What an HTTP client's error comes from; its outermost one says nothing.
-fn root(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut root = error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    root.to_string()
-}
-
-async fn connect(settings: &Settings) -> Result<(Client, String), kube::Error> {
-    let unusable = |error: &dyn std::error::Error| kube::Error::Service(error.to_string().into());
-    let mut config = match &settings.owner.kubeconfig {
-        None => Config::infer().await.map_err(|error| unusable(&error))?,
-        Some(file) => {
-            let file = Kubeconfig::read_from(file).map_err(|error| unusable(&error))?;
-            let options = KubeConfigOptions::default();
-            Config::from_custom_kubeconfig(file, &options).await.map_err(|error| unusable(&error))?
-        }
-    };
-    let timeout = settings.flink.request_timeout.max(Duration::from_secs(1));
-    config.default_retry = false; // It would go on far beyond any time limit.
-    (config.connect_timeout, config.read_timeout) = (Some(timeout), Some(timeout));
-    let client = Client::try_from(config)?;
-    let namespace = settings.owner.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
-    Ok((client, namespace))
+/// The client's own limits are for watches; a question has the time that any call has.
+async fn within<T>(
+    api: &kubernetes::Api,
+    question: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, kube::Error> {
+    let late = || kube::Error::Service("no answer in time".into());
+    tokio::time::timeout(api.timeout(), question).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// A manifest that names a number of replicas sets it back whenever it is applied.

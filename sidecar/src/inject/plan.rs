@@ -10,6 +10,7 @@ use super::{
     settings::{self, AgentSettings},
     workload::{self, Object, POD_SPEC},
 };
+use crate::args::LeaseArgs;
 
 /// What a person asked for.
 #[derive(Clone, Debug, Default)]
@@ -155,7 +156,8 @@ fn names(
         note_replicas(found, notes);
         found.place.name.clone()
     };
-    let lease = given("SLUICE_LEASE").or_else(|| had("SLUICE_LEASE")).unwrap_or_else(|| format!("sluice-{deployment}"));
+    let lease =
+        given("SLUICE_LEASE").or_else(|| had("SLUICE_LEASE")).unwrap_or_else(|| LeaseArgs::default_name(&deployment));
 
     let place = || job_manager.place.clone();
     let namespace = match (job_manager.namespace(), given("SLUICE_NAMESPACE")) {

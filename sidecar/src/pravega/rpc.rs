@@ -14,7 +14,7 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::{ConfigError, Failure, address::Address, tls};
-use crate::tls::handshake_failure;
+use crate::{http_peer::root_cause, tls::handshake_failure};
 
 /// `StreamInfo`.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -149,10 +149,7 @@ fn broken(error: &(dyn Error + 'static)) -> Failure {
     if let Some(why) = handshake_failure(error) {
         return Failure::Tls(why);
     }
-    let mut root = error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
+    let root = root_cause(error);
     let why = one_line(&root.to_string());
     let never_connected = root.downcast_ref::<io::Error>().is_some_and(|error| {
         !matches!(
