@@ -4,12 +4,17 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
-use sluice_e2e::{fake_cluster::FakeCluster, fake_controller::FakeController, percentile::percentile};
+use sluice_e2e::{
+    fake_cluster::FakeCluster,
+    fake_controller::FakeController,
+    percentile::percentile,
+    process_cost::{instant, mebibytes},
+};
 use sluice_lab::{
     RunDir,
     process::{Launch, Process},
@@ -69,8 +74,8 @@ async fn main() -> Result<()> {
         println!("{path}: {size} bytes, p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms", p(0.5), p(0.99), p(1.0));
     }
     tokio::time::sleep(WATCH).await;
-    for (what, key) in [("now", "VmRSS:"), ("at most", "VmHWM:")] {
-        println!("RSS {what}: {:.1} MiB", kib(agent.pid(), key)? as f64 / 1024.0);
+    for (what, key) in [("now", "VmRSS"), ("at most", "VmHWM")] {
+        println!("RSS {what}: {:.1} MiB", mebibytes(agent.pid(), key)?);
     }
     agent.stop(Duration::from_secs(5)).await;
     run.passed();
@@ -119,17 +124,6 @@ async fn until(api: &AgentApi, path: &str, done: impl Fn(u16, &str) -> bool) -> 
 }
 
 #[expect(clippy::disallowed_methods, reason = "the benchmark's clock")]
-fn instant() -> Instant {
-    Instant::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the benchmark's clock")]
 fn instant_in_seconds() -> Result<u64> {
     Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())
-}
-
-fn kib(pid: u32, key: &str) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(key)).context("no such line")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

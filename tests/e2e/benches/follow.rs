@@ -13,7 +13,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
-use sluice_e2e::{fake_cluster::FakeCluster, percentile::percentile};
+use sluice_e2e::{
+    fake_cluster::FakeCluster,
+    percentile::percentile,
+    process_cost::{Cpu, instant, mebibytes},
+};
 use sluice_lab::{
     Admin, Pravega, RunDir, Scaling,
     process::{Launch, Process},
@@ -179,36 +183,20 @@ fn report(what: &str, samples: &[Duration]) {
 /// What one agent costs while nothing happens.
 async fn idle(lane: &Lane) -> Result<String> {
     let pid = lane.agent.pid();
-    let (before, begun) = (cpu_ticks(pid)?, instant());
-    let mut peak = 0;
-    while begun.elapsed() < IDLE {
+    let cpu = Cpu::begin(pid)?;
+    let mut peak = 0.0_f64;
+    while cpu.elapsed() < IDLE {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        peak = peak.max(status_kib(pid, "VmRSS:")?);
+        peak = peak.max(mebibytes(pid, "VmRSS")?);
     }
-    let ticks_per_second = 100.0; // Linux reports CPU time to programs in hundredths of a second.
-    let seconds = (cpu_ticks(pid)? - before) as f64 / ticks_per_second;
-    let share = 100.0 * seconds / begun.elapsed().as_secs_f64();
+    let share = cpu.percent()?;
     let size = fs::metadata(release_binary()?)?.len();
     Ok(format!(
         "watching for {} s at one look a second: RSS {:.1} MiB, CPU {share:.2} % of a core\nstripped binary: {:.1} MiB",
         IDLE.as_secs(),
-        peak as f64 / 1024.0,
+        peak,
         size as f64 / f64::from(1 << 20),
     ))
-}
-
-fn cpu_ticks(pid: u32) -> Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after_name = stat.rsplit_once(')').context("/proc/pid/stat")?.1;
-    let fields: Vec<_> = after_name.split_whitespace().collect();
-    // utime and stime, fields 14 and 15 of proc(5); the two before the name are cut off.
-    Ok(fields[11].parse::<u64>()? + fields[12].parse::<u64>()?)
-}
-
-fn status_kib(pid: u32, key: &str) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with(key)).context("/proc/pid/status")?;
-    Ok(line.split_whitespace().nth(1).context("a number")?.parse()?)
 }
 
 fn release_binary() -> Result<PathBuf> {
@@ -219,9 +207,4 @@ fn release_binary() -> Result<PathBuf> {
 #[expect(clippy::disallowed_methods, reason = "the benchmark's clock")]
 fn now() -> Timestamp {
     Timestamp::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the benchmark's clock")]
-fn instant() -> Instant {
-    Instant::now()
 }

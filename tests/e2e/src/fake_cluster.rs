@@ -21,6 +21,8 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
+use crate::process_cost::instant;
+
 const JOB: &str = "0123456789abcdef0123456789abcdef";
 
 /// A cluster with one job that always runs on all its TaskManagers.
@@ -98,11 +100,6 @@ fn lock(world: &World) -> std::sync::MutexGuard<'_, Inner> {
 #[expect(clippy::disallowed_methods, reason = "the benchmark's clock")]
 fn milliseconds() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the benchmark's clock")]
-fn instant() -> Instant {
-    Instant::now()
 }
 
 fn router(world: World) -> Router {

@@ -9,6 +9,7 @@ pub mod kubernetes;
 pub mod lab;
 pub mod peers;
 pub mod percentile;
+pub mod process_cost;
 pub mod promtool;
 pub mod reading;
 pub mod rescale;

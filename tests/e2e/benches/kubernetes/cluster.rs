@@ -16,7 +16,7 @@ use sluice_lab::{
     rest,
 };
 
-use super::instant;
+use sluice_e2e::process_cost::instant;
 
 /// As Prometheus' own sample configuration has it; its built-in default is a minute.
 const SCRAPE: &str = "15s";

@@ -20,7 +20,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
 use cluster::{Cluster, Pipeline};
 use replicas::Replicas;
-use sluice_e2e::percentile::percentile;
+use sluice_e2e::{
+    percentile::percentile,
+    process_cost::{Cpu, instant, mebibytes},
+};
 use sluice_lab::{
     Admin, Pravega, RunDir, Scaling,
     process::{Launch, Process},
@@ -63,9 +66,9 @@ async fn main() -> Result<()> {
         lanes.push(Arc::new(Lane::start(&run, &cluster, &pravega, &arguments.agent, index).await?));
     }
     let costs = [
-        ("agent", Cost::begin(lanes[0].agent.pid())?),
-        ("Prometheus", Cost::begin(pipeline.prometheus.pid())?),
-        ("adapter stand-in", Cost::begin(pipeline.adapter.pid())?),
+        ("agent", Cpu::begin(lanes[0].agent.pid())?),
+        ("Prometheus", Cpu::begin(pipeline.prometheus.pid())?),
+        ("adapter stand-in", Cpu::begin(pipeline.adapter.pid())?),
     ];
     let rounds = if arguments.quick { 1 } else { 5 };
     println!(
@@ -86,9 +89,10 @@ async fn main() -> Result<()> {
     for (from, to) in [(1, 13), (13, 1)] {
         lanes[0].steps(&replicas, from, to).await?;
     }
-    println!("\ncost, over the {:.0} s until here", costs[0].1.begun.elapsed().as_secs_f64());
-    for (name, cost) in &costs {
-        println!("  {name:<18} {}", cost.report()?);
+    println!("\ncost, over the {:.0} s until here", costs[0].1.elapsed().as_secs_f64());
+    for (name, cpu) in &costs {
+        let (rss, share) = (mebibytes(cpu.pid(), "VmRSS")?, cpu.percent()?);
+        println!("  {name:<18} RSS {rss:.1} MiB, CPU {share:.2} % of a core");
     }
     println!();
     pravega.start_controller(1).await?;
@@ -226,44 +230,4 @@ impl Times {
             println!("  {what:<12} by the median Sluice is {ratio:.0} times as quick");
         }
     }
-}
-
-/// What a process uses from some moment on.
-struct Cost {
-    pid: u32,
-    begun: Instant,
-    ticks: u64,
-}
-
-impl Cost {
-    fn begin(pid: u32) -> Result<Self> {
-        Ok(Self { pid, begun: instant(), ticks: cpu_ticks(pid)? })
-    }
-
-    fn report(&self) -> Result<String> {
-        let ticks_per_second = 100.0; // Linux reports CPU time to programs in hundredths of a second.
-        let seconds = (cpu_ticks(self.pid)? - self.ticks) as f64 / ticks_per_second;
-        let share = 100.0 * seconds / self.begun.elapsed().as_secs_f64();
-        let kib = status_kib(self.pid, "VmRSS:")?;
-        Ok(format!("RSS {:.1} MiB, CPU {share:.2} % of a core", kib as f64 / 1024.0))
-    }
-}
-
-fn cpu_ticks(pid: u32) -> Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after_name = stat.rsplit_once(')').context("/proc/pid/stat")?.1;
-    let fields: Vec<_> = after_name.split_whitespace().collect();
-    // utime and stime, fields 14 and 15 of proc(5); the two before the name are cut off.
-    Ok(fields[11].parse::<u64>()? + fields[12].parse::<u64>()?)
-}
-
-fn status_kib(pid: u32, key: &str) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with(key)).context("/proc/pid/status")?;
-    Ok(line.split_whitespace().nth(1).context("a number")?.parse()?)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the benchmark's clock")]
-fn instant() -> Instant {
-    Instant::now()
 }

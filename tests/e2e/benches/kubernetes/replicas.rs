@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::instant;
+use sluice_e2e::process_cost::instant;
 
 /// One value of `spec.replicas`, and when it was first seen.
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use sluice_e2e::process_cost::instant;
 use sluice_lab::{Admin, Pravega, Scaling};
 
-use super::{Lane, cluster::Pipeline, instant, replicas::Replicas};
+use super::{Lane, cluster::Pipeline, replicas::Replicas};
 
 /// How often the four numbers are read.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
