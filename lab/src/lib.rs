@@ -23,6 +23,7 @@
 
 pub mod admin;
 pub mod cache;
+mod certificates;
 pub mod cli;
 mod clock;
 mod demo;

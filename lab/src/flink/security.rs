@@ -4,20 +4,15 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::certificates::{STORE_PASSWORD, authority, keytool};
 use crate::tools::Java;
-
-/// It guards keys that die with the run.
-const STORE_PASSWORD: &str = "sluice-lab";
 
 const CIPHER_SUITES: &str = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384";
 
@@ -105,32 +100,10 @@ impl RestSecurity {
 
 /// Authority, certificate and key of a client, as PEM.
 fn client() -> Result<(String, String, String), rcgen::Error> {
-    let mut authority = CertificateParams::new(Vec::new())?;
-    authority.distinguished_name.push(DnType::CommonName, "sluice lab clients");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let authority_key = KeyPair::generate()?;
-    let ca = authority.self_signed(&authority_key)?.pem();
-    let issuer = Issuer::new(authority, authority_key);
+    let (issuer, ca) = authority("sluice lab clients")?;
     let mut client = CertificateParams::new(Vec::new())?;
     client.distinguished_name.push(DnType::CommonName, "sluice");
     client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let key = KeyPair::generate()?;
     Ok((ca, client.signed_by(&key, &issuer)?.pem(), key.serialize_pem()))
-}
-
-/// Only Java's own tool writes its stores.
-fn keytool(java: &Java, store: &Path, arguments: &[&str]) -> io::Result<()> {
-    let tool = fs::canonicalize(&java.program)?.with_file_name("keytool");
-    let made = Command::new(&tool)
-        .args(arguments)
-        .args(["-storetype", "PKCS12", "-storepass", STORE_PASSWORD, "-keystore"])
-        .arg(store)
-        .output()
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", tool.display())))?;
-    if made.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&made.stdout).trim().to_owned();
-    Err(io::Error::other(format!("{}: {said}", tool.display())))
 }

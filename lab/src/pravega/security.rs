@@ -4,17 +4,15 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use ring::pbkdf2;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::PravegaError;
+use crate::certificates::{STORE_PASSWORD, authority, keytool};
 use crate::java::JavaProcess;
 use crate::tools::Java;
 
@@ -25,8 +23,6 @@ pub const GUEST: &str = "guest";
 
 /// Rounds of the password hash: the accounts live for minutes, and on a busy machine at that.
 const ROUNDS: std::num::NonZeroU32 = std::num::NonZeroU32::MIN.saturating_add(999);
-/// The keystore of the REST API has to have one; it guards a key that dies with the run.
-const STORE_PASSWORD: &str = "sluice-lab";
 
 /// What a client needs in order to speak to a Pravega with TLS and users.
 #[derive(Debug, Clone)]
@@ -136,13 +132,7 @@ impl Security {
 /// Authority, certificate and key of the server, as PEM. The certificate is for the name `localhost`:
 /// Pravega's Rust client does not take an address of a server with TLS.
 fn certificates() -> Result<(String, String, String), rcgen::Error> {
-    let mut authority = CertificateParams::new(Vec::new())?;
-    authority.distinguished_name.push(DnType::CommonName, "sluice lab");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let authority_key = KeyPair::generate()?;
-    let ca = authority.self_signed(&authority_key)?.pem();
-    let issuer = Issuer::new(authority, authority_key);
+    let (issuer, ca) = authority("sluice lab")?;
 
     let mut server = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
     server.distinguished_name.push(DnType::CommonName, "localhost");
@@ -155,19 +145,8 @@ fn certificates() -> Result<(String, String, String), rcgen::Error> {
 /// The REST API reads a keystore and nothing else; it gets a certificate of its own, which nobody
 /// verifies, because only Java's own tool writes that format.
 fn key_store(java: &Java, file: &Path) -> io::Result<()> {
-    // What stands on the path is often a link to a folder that has all the tools.
-    let tool = fs::canonicalize(&java.program)?.with_file_name("keytool");
-    let made = Command::new(&tool)
-        .args(["-genkeypair", "-alias", "rest", "-keyalg", "EC", "-dname", "CN=localhost", "-storetype", "PKCS12"])
-        .args(["-validity", "30", "-storepass", STORE_PASSWORD, "-keypass", STORE_PASSWORD, "-keystore"])
-        .arg(file)
-        .output()
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", tool.display())))?;
-    if made.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&made.stdout).trim().to_owned();
-    Err(io::Error::other(format!("{}: {said}", tool.display())))
+    let pair = ["-genkeypair", "-alias", "rest", "-keyalg", "EC", "-dname", "CN=localhost", "-validity", "30"];
+    keytool(java, file, &[&pair[..], &["-keypass", STORE_PASSWORD]].concat())
 }
 
 /// Pravega's own form: rounds, salt and hash in hexadecimal, and all of that in hexadecimal again.
