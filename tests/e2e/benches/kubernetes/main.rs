@@ -10,13 +10,12 @@ mod replicas;
 mod scenes;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Parser;
 use cluster::{Cluster, Pipeline};
 use replicas::Replicas;
