@@ -23,6 +23,7 @@
 
 FLINK        ?= 1.20.5
 FLINK_MATRIX ?= 1.17.2 1.20.5 2.3.0
+KUBERNETES_MATRIX ?= 1.33.13
 CARGO        ?= cargo
 MVN          ?= mvn -B -ntp
 JOB          := jobmanager/job
@@ -80,7 +81,7 @@ test-page: bins
 # tests/e2e/tests/kubernetes.rs, some ten minutes, each of which says what it does. Where no cluster can be
 # started (no root, no cgroups, no Go) the reason is said. A cluster that
 # was not running before is stopped again, unless a scene failed.
-KUBERNETES_LAB := lab/kubernetes/lab.sh
+KUBERNETES_LAB    := lab/kubernetes/lab.sh
 test-kubernetes: bins jobs
 	@was=$$($(KUBERNETES_LAB) status >/dev/null 2>&1 && echo running); \
 	if $(KUBERNETES_LAB) up >/dev/null; then \

@@ -1,6 +1,11 @@
 //! `sluice history`: what an agent decided and changed, and why, as a table or as JSON.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -61,11 +66,12 @@ pub async fn history(args: HistoryCommand) -> anyhow::Result<ExitCode> {
     };
     let now = clock::now();
     entries.retain(|entry| args.since.is_none_or(|since| now <= entry.at + since));
-    match args.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&entries)?),
-        Output::Text if entries.is_empty() => println!("nothing happened"),
-        Output::Text => println!("{}", table(&entries)),
-    }
+    let told = match args.output {
+        Output::Json => serde_json::to_string_pretty(&entries)?,
+        Output::Text if entries.is_empty() => "nothing happened".to_owned(),
+        Output::Text => table(&entries).to_string(),
+    };
+    writeln!(io::stdout(), "{told}")?;
     Ok(match damage {
         Some(damage) => {
             eprintln!("{damage}");

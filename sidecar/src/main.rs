@@ -1,6 +1,6 @@
 //! The `sluice` binary.
 
-use std::{env, process::ExitCode};
+use std::{env, io, process::ExitCode};
 
 use clap::Parser as _;
 use sluice::{
@@ -37,6 +37,10 @@ async fn main() -> ExitCode {
         Command::Inject(args) => inject::inject(&args),
     };
     done.unwrap_or_else(|error| {
+        // Whoever reads only the beginning, as `head` does, has what they want.
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return ExitCode::SUCCESS;
+        }
         eprintln!("sluice: {error:#}");
         ExitCode::from(match () {
             () if error.is::<BadConfig>() => BAD_CONFIG,

@@ -16,7 +16,12 @@ pub mod score;
 mod table;
 pub mod trace;
 
-use std::{fs::File, io, path::Path, process::ExitCode};
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+};
 
 use serde::Serialize;
 use sluice_core::{Policy, Ratio, Scheduler, simulation::Pace};
@@ -75,10 +80,11 @@ pub fn simulate(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.svg {
         picture::draw(&simulation, file).map_err(|problem| BadInput(format!("--svg {}: {problem}", file.display())))?;
     }
-    match args.output {
-        Output::Json => println!("{}", serde_json::to_string(&simulation)?),
-        Output::Text => print!("{}\n{}", table::text(&simulation), plot::text(&simulation)),
-    }
+    let told = match args.output {
+        Output::Json => serde_json::to_string(&simulation)? + "\n",
+        Output::Text => format!("{}\n{}", table::text(&simulation), plot::text(&simulation)),
+    };
+    io::stdout().write_all(told.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -96,3 +96,12 @@ fn what_cannot_be_used_is_named_with_its_line() {
         assert!(!said.contains("panicked") && output.stdout.is_empty(), "{flags}: {said}");
     }
 }
+
+/// As with `sluice simulate … | head -n 1`, whose reader is gone before everything is printed.
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let (reader, nobody_reads) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(sluice()).args(["simulate", "--duration", "10m"]).stdout(nobody_reads).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
