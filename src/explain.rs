@@ -179,7 +179,8 @@ impl Guard {
         guard(
             "restart_budget_spent",
             Attention::Wait,
-            "Changes have restarted the job as often within an hour as --restarts-per-hour allows.",
+            "Changes have restarted the job as often within an hour as --restarts-per-hour allows; to shrink, half as \
+             often.",
             "Time; a stream that changes less often; or a larger budget, if the job can bear it.",
         ),
     ];

@@ -39,7 +39,7 @@ pub(crate) fn may_grow(
     }
     let restarts = restarts_the_job(strategy, from, to);
     rested(now, memory, Direction::Up, policy.cooldown_up(), restarts)?;
-    if restarts { within_budget(now, memory, policy) } else { Ok(()) }
+    if restarts { within_budget(now, memory, policy.restarts_per_hour()) } else { Ok(()) }
 }
 
 /// Shrinking stops TaskManagers: it needs a job that runs, keeps up, and has wanted less for a while.
@@ -85,7 +85,7 @@ pub(crate) fn may_shrink(
         _ => {}
     }
     rested(now, memory, Direction::Down, policy.cooldown_down(), true)?;
-    within_budget(now, memory, policy)?;
+    within_budget(now, memory, policy.restarts_per_hour_to_shrink())?;
     Ok(to)
 }
 
@@ -133,11 +133,12 @@ pub fn cooling_until(now: Timestamp, memory: &Memory, policy: &Policy, direction
     rested(now, memory, direction, cooldown, true).err().and_then(|hold| hold.until())
 }
 
-fn within_budget(now: Timestamp, memory: &Memory, policy: &Policy) -> Result<(), Hold> {
-    let budget = usize::try_from(policy.restarts_per_hour()).unwrap_or(usize::MAX);
-    if memory.restarts.len() < budget {
-        return Ok(());
-    }
-    let oldest = memory.restarts.iter().min().copied().unwrap_or(now);
-    Err(Hold::RestartBudgetSpent { until: oldest + HOUR })
+/// Fewer restarts than the budget within the last hour, or else when enough of them will be an hour ago.
+fn within_budget(now: Timestamp, memory: &Memory, budget: u32) -> Result<(), Hold> {
+    let budget = usize::try_from(budget).unwrap_or(usize::MAX);
+    let mut restarts = memory.restarts.clone();
+    let Some(too_many) = restarts.len().checked_sub(budget) else { return Ok(()) };
+    restarts.sort_unstable();
+    let last_to_go = restarts.get(too_many).copied().unwrap_or(now);
+    Err(Hold::RestartBudgetSpent { until: last_to_go + HOUR })
 }

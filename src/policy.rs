@@ -222,6 +222,12 @@ impl Policy {
     pub fn restarts_per_hour(&self) -> u32 {
         self.0.restarts_per_hour
     }
+    /// With so many restarts within the hour the job shrinks no more: the other half of the budget is for
+    /// growing, since a job that is too wide wastes TaskManagers, and one that is too narrow falls behind.
+    #[must_use]
+    pub fn restarts_per_hour_to_shrink(&self) -> u32 {
+        self.restarts_per_hour().div_ceil(2)
+    }
     /// How long a learned capacity is believed before more is asked for again.
     #[must_use]
     pub fn capacity_expiry(&self) -> Duration {

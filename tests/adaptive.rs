@@ -264,7 +264,7 @@ fn a_mark_is_taken_back_when_its_task_manager_stays() {
     let before = world.restarts;
     for segments in [3, 4, 2, 4, 3, 4, 2] {
         world.segments = segments;
-        agent.run(&mut world, 200);
+        agent.run(&mut world, 900);
     }
     assert_eq!((world.replicas(), world.marked(), world.restarts - before), (2, 0, 7));
 }

@@ -331,6 +331,25 @@ fn the_restart_budget_bounds_changes_per_hour() {
 }
 
 #[test]
+fn half_of_the_restart_budget_is_kept_for_growing() {
+    let mut world = World::new(8, 8);
+    let mut agent = Agent::new(PolicyOptions { restarts_per_hour: 4, ..PolicyOptions::default() });
+    agent.run(&mut world, 400);
+    for segments in [7, 6, 5] {
+        world.segments = segments;
+        agent.run(&mut world, 400);
+    }
+    assert_eq!((world.replicas(), agent.last_reason()), (6, "restart_budget_spent"));
+    for segments in [7, 8, 9] {
+        world.segments = segments;
+        agent.run(&mut world, 120);
+    }
+    assert_eq!((world.replicas(), agent.last_reason()), (8, "restart_budget_spent"));
+    agent.run(&mut world, 3600);
+    assert_eq!((world.replicas(), agent.last_reason()), (9, "in_step"));
+}
+
+#[test]
 fn flink_away_in_the_middle_of_a_change_ends_in_step() {
     let (mut world, mut agent) = in_step(1);
     world.segments = 3;

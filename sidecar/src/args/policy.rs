@@ -132,6 +132,8 @@ pub struct PolicyArgs {
     pub max_pending_records: u64,
 
     /// How often changes may restart the job within any hour.
+    ///
+    /// Shrinking stops at half of it: the rest is kept for growing.
     #[arg(
         long,
         env = "SLUICE_RESTARTS_PER_HOUR",
