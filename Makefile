@@ -2,7 +2,8 @@
 #
 #   make demo    a real Pravega stream changes its segments, a real Flink job follows it
 #   make test    all tests, with the real Pravega and Flink of the lab
-#   make test-kubernetes     the agent in the JobManager's pod on a real Kubernetes, and all that can go wrong there
+#   make test-kubernetes     the agent in the JobManager's pod on a real Kubernetes, and all that can go wrong there,
+#                            part of `make test` where the machine can (root, cgroups); test-kubernetes-matrix: on 1.33
 #   make test-flink-matrix   changes of width on every version of Flink from 1.17 on
 #   make test-auto-scale     a stream that Pravega splits and merges by itself, in its own time
 #   make test-observability  metrics, rules and dashboards with the real Prometheus, part of `make test`
@@ -54,7 +55,7 @@ fetch: bins
 demo: bins $(JOB)/target/flink-$(FLINK)/busy-reader.jar
 	$(LAB) demo --flink $(FLINK) $(DEMO)
 
-test: check test-unit test-lab test-observability test-docs test-page
+test: check test-unit test-lab test-observability test-docs test-page test-kubernetes
 
 test-unit:
 	$(CARGO) test --workspace

@@ -1,7 +1,8 @@
 //! `sluice run`: wires the loop and the endpoints together, and ends them together.
 
 use std::{
-    collections::HashMap, io::IsTerminal as _, path::PathBuf, pin::pin, process::ExitCode, sync::Arc, time::Duration,
+    collections::HashMap, env, io::IsTerminal as _, path::PathBuf, pin::pin, process::ExitCode, sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -145,7 +146,8 @@ async fn place(args: &RunArgs, peers: &Peers) -> Result<Place, BadConfig> {
         if duration < least {
             return Err(BadConfig::LeaseTooShort { duration, renew, timeout, least });
         }
-        let options = LeaseOptions { name, identity: identity(), duration, renew };
+        let (identity, before) = identity();
+        let options = LeaseOptions { name, identity, before, duration, renew };
         return Ok(Place::Lease(Arc::new(Lease::open(api.clone(), options).await?)));
     }
     let beside_pool = || owner.pool_dir.as_ref().map(|dir| dir.join("sluice.json"));
@@ -156,10 +158,14 @@ async fn place(args: &RunArgs, peers: &Peers) -> Result<Place, BadConfig> {
     Ok(Place::Process)
 }
 
-/// The pod's name, and what tells this process from the one before it in the same pod.
-fn identity() -> String {
-    let pod = instance();
-    format!("{pod}_{:x}-{:x}", std::process::id(), clock::now().as_millisecond())
+/// The pod's name, and what tells this process from the one before it in the same pod; then how the names of
+/// those before it begin, if they are certainly gone: a container's first process has outlived none of its kind.
+fn identity() -> (String, Option<String>) {
+    let (pod, process) = (instance(), std::process::id());
+    let before = format!("{pod}_{process:x}-");
+    let name = format!("{before}{:x}", clock::now().as_millisecond());
+    let first_in_its_pod = process == 1 && env::var_os("POD_NAME").is_some();
+    (name, first_in_its_pod.then_some(before))
 }
 
 /// What was said of a configuration that cannot be acted on, and where else it is told.

@@ -288,11 +288,13 @@ def agent() -> Builder:
                     "Everything is known and fresh, and there is a job.",
                     (largest(of_pipeline("sluice_ready")), "ready"),
                     units.BoolYesNo,
+                    span=3,
                 ),
                 number(
                     "Missing",
                     "Subtasks that the job lacks; below zero: has too many.",
                     (of_pipeline("job:sluice_parallelism_missing:max"), "missing"),
+                    span=3,
                 ),
                 number(
                     "In step",
@@ -304,6 +306,13 @@ def agent() -> Builder:
                     "Restarts left",
                     "That the budget still allows within this hour.",
                     (of_pipeline("sluice_restart_budget_left"), "left"),
+                    span=3,
+                ),
+                number(
+                    "Agents that act",
+                    "Exactly one leads.",
+                    (total(of_pipeline("sluice_leader")), "leaders"),
+                    span=3,
                 ),
                 number("Version", "Of the agent.", (of_pipeline("sluice_build_info"), "{{version}}"), "string"),
             ],
@@ -313,6 +322,11 @@ def agent() -> Builder:
                     "Holds",
                     "Why nothing was changed, over time.",
                     (largest(of_pipeline("sluice_holding"), "reason") + " > 0", "{{reason}}"),
+                ),
+                states(
+                    "Pods do not come",
+                    "Why, as Kubernetes tells it.",
+                    (largest(of_pipeline("sluice_shortage"), "cause") + " > 0", "{{cause}}"),
                 ),
                 lines(
                     "Decisions per second",

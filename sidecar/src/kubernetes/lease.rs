@@ -53,6 +53,8 @@ pub struct LeaseOptions {
     pub name: String,
     /// This agent's name: no other process may have it.
     pub identity: String,
+    /// How the names begin of agents that are certainly gone: from them it is taken without waiting.
+    pub before: Option<String>,
     /// How long others wait before they take over from an agent that is gone.
     pub duration: Duration,
     /// How often it is renewed, or looked at.
@@ -89,7 +91,10 @@ impl Lease {
     pub async fn open(api: Api, options: LeaseOptions) -> Result<Self, KubernetesError> {
         check_name("--lease", &options.name)?;
         let lease = Self {
-            held: tokio::sync::Mutex::new(Held { term: Term::new(options.identity.clone()), object: None }),
+            held: tokio::sync::Mutex::new(Held {
+                term: Term::new(options.identity.clone(), options.before.clone()),
+                object: None,
+            }),
             standing: Mutex::new(Standing {
                 until: None,
                 otherwise: Leadership::Unknown { problem: "the Lease has not been read yet".to_owned() },

@@ -135,6 +135,7 @@ async fn an_agent_killed_in_mid_change_is_continued(stage: &Stage) -> Result<()>
         stage.agent.kill().await?;
         stage.agent.in_step(segments.into(), LONG).await?;
         ensure!(stage.agent.restarts().await? == restarts + 1, "the agent was not killed");
+        ensure!(stage.agent.held("not_leader").await? == 0, "it waited for the Lease of the one before it");
         let restored = stage.restored().await? - restored;
         ensure!(restored == 1, "to {segments}: {restored} restarts of the job");
     }

@@ -25,8 +25,9 @@ const STEP: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Panels that are empty after a run in which nothing went wrong, each with its reason.
-const MAY_BE_EMPTY: [(&str, &str); 3] = [
+const MAY_BE_EMPTY: [(&str, &str); 4] = [
     ("Believed to be had at most", "only after fewer TaskManagers came than were asked for"),
+    ("Pods do not come", "only where Kubernetes refuses them or cannot start them"),
     ("Records read twice", "only where Flink had told the rate of the job before the change"),
     ("Rescale, by Flink's account", "only Flink 2.3 and later tell"),
 ];

@@ -14,6 +14,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Term {
     me: String,
+    /// How the names begin of those that are certainly gone, if there are any such.
+    before: Option<String>,
     seen: Option<Sighting>,
 }
 
@@ -36,12 +38,17 @@ pub(super) enum Claim {
 }
 
 impl Term {
-    pub fn new(me: String) -> Self {
-        Self { me, seen: None }
+    pub fn new(me: String, before: Option<String>) -> Self {
+        Self { me, before, seen: None }
     }
 
     /// Takes in the Lease as it was just read.
     pub fn claim(&mut self, now: Instant, spec: &LeaseSpec) -> Claim {
+        // Only at the first look: what begins to hold it later is alive.
+        let gone = |holder: &str| {
+            self.seen.is_none() && self.before.as_deref().is_some_and(|before| holder.starts_with(before))
+        };
+        let abandoned = spec.holder_identity.as_deref().is_some_and(gone);
         let since = match &self.seen {
             Some(seen) if seen.spec == *spec => seen.since,
             _ => now,
@@ -50,7 +57,7 @@ impl Term {
         match spec.holder_identity.as_deref() {
             None | Some("") => Claim::Free,
             Some(holder) if holder == self.me => Claim::Mine,
-            Some(_) if now >= since + lasts(spec) => Claim::Free,
+            Some(_) if abandoned || now >= since + lasts(spec) => Claim::Free,
             Some(holder) => Claim::Theirs(holder.to_owned()),
         }
     }
@@ -85,7 +92,7 @@ mod tests {
 
     #[test]
     fn another_term_ends_when_it_has_not_been_seen_to_change_for_its_duration() {
-        let (start, mut term) = (Instant::now(), Term::new("a".to_owned()));
+        let (start, mut term) = (Instant::now(), Term::new("a".to_owned(), None));
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let theirs = Claim::Theirs("b".to_owned());
         // However old its renewal claims to be, or however far ahead: their clock is not ours.
@@ -99,12 +106,22 @@ mod tests {
 
     #[test]
     fn a_lease_that_nobody_holds_is_free_and_ones_own_is_ones_own() {
-        let (now, mut term) = (Instant::now(), Term::new("a".to_owned()));
+        let (now, mut term) = (Instant::now(), Term::new("a".to_owned(), None));
         assert_eq!(term.claim(now, &LeaseSpec::default()), Claim::Free);
         assert_eq!(term.claim(now, &held("", 5)), Claim::Free);
         assert_eq!(term.claim(now, &held("a", 5)), Claim::Mine);
         let unlimited = LeaseSpec { lease_duration_seconds: None, ..held("b", 5) };
         assert_eq!(term.claim(now, &unlimited), Claim::Free);
+    }
+
+    #[test]
+    fn what_ran_before_in_the_same_container_is_gone_for_certain() {
+        let new = || Term::new("pod_1-b".to_owned(), Some("pod_1-".to_owned()));
+        let (now, mut term) = (Instant::now(), new());
+        assert_eq!(term.claim(now, &held("pod_1-a", 5)), Claim::Free);
+        assert_eq!(term.claim(now, &held("pod_1-c", 5)), Claim::Theirs("pod_1-c".to_owned()), "it came later");
+        assert_eq!(new().claim(now, &held("pod_17-a", 5)), Claim::Theirs("pod_17-a".to_owned()));
+        assert_eq!(new().claim(now, &held("pod-2_1-a", 5)), Claim::Theirs("pod-2_1-a".to_owned()));
     }
 
     #[test]

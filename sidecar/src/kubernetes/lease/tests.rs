@@ -34,7 +34,8 @@ fn conflict() -> Answer {
 async fn open(answers: Vec<Answer>) -> (Lease, Server) {
     let (api, server) = Server::start(&[(LEASE, answers)]);
     let (duration, renew) = (Duration::from_secs(15), Duration::from_secs(3));
-    let options = LeaseOptions { name: "sluice-tm".to_owned(), identity: "me".to_owned(), duration, renew };
+    let options =
+        LeaseOptions { name: "sluice-tm".to_owned(), identity: "me".to_owned(), before: None, duration, renew };
     (Lease::open(api, options).await.unwrap(), server)
 }
 
