@@ -193,7 +193,8 @@ fn now() -> Timestamp {
 /// Another agent takes the lead and is not heard of again: this one stands back until that lead has run out.
 async fn a_stolen_lease_is_respected(stage: &Stage) -> Result<()> {
     let now = now();
-    let theft = json!({ "spec": { "holderIdentity": "a-stranger", "leaseDurationSeconds": 15,
+    // Until the Event is there and then for a while longer.
+    let theft = json!({ "spec": { "holderIdentity": "a-stranger", "leaseDurationSeconds": 40,
         "acquireTime": format!("{now:.6}"), "renewTime": format!("{now:.6}") } });
     let lease = format!("sluice-{DEPLOYMENT}");
     stage.space.kubectl(&["patch", "lease", &lease, "--type=merge", "-p", &theft.to_string()]).await?;
