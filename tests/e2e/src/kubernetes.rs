@@ -7,5 +7,5 @@ mod cluster;
 mod stage;
 
 pub use agent::PodAgent;
-pub use cluster::{Cluster, Namespace};
-pub use stage::{DEPLOYMENT, LONG, NODES, Stage, until};
+pub use cluster::{Cluster, Namespace, NotHere};
+pub use stage::{DEPLOYMENT, LONG, NODES, SAMPLE, Stage, until};

@@ -10,15 +10,21 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt as _, process::Command};
+use tokio::process::Command;
 
 use super::stage::until;
 
-/// What `lab.sh` ends with where the machine cannot run a cluster.
+/// What `lab.sh` ends with for what it cannot do here: run a cluster on this machine, or reach into the
+/// machine of a cluster that is not the lab's.
 const CANNOT: i32 = 69;
 
 /// The archives in `out/images`.
 const IMAGES: [&str; 4] = ["sluice", "data-generator", "flink-busy-reader", "sluice-lab-pravega"];
+
+/// What needs the lab's own cluster, and cannot be tried on another one; the text says why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotHere(String);
 
 /// A running cluster.
 #[derive(Clone, Debug)]
@@ -46,20 +52,12 @@ impl Cluster {
         Ok(Some(cluster))
     }
 
-    /// Gives the cluster the images that `make lab-images` has made since it got them last.
+    /// Gives the cluster the images of `make lab-images`.
     async fn import_images(&self) -> Result<()> {
-        let folder = self.kubeconfig.parent().context("a KUBECONFIG without a folder")?;
         for name in IMAGES {
-            let (archive, stamp) =
-                (self.path(&format!("out/images/{name}.tar")), folder.join(format!("{name}.imported")));
-            let made =
-                fs::metadata(&archive).with_context(|| format!("{archive}: run `make lab-images`"))?.modified()?;
-            let imported = fs::metadata(&stamp).and_then(|stamp| stamp.modified());
-            if imported.is_ok_and(|imported| imported > made) {
-                continue;
-            }
+            let archive = self.path(&format!("out/images/{name}.tar"));
+            ensure!(fs::exists(&archive)?, "there is no {archive}: run `make lab-images`");
             self.lab(&["import", &archive]).await?;
-            fs::write(&stamp, "")?;
         }
         Ok(())
     }
@@ -70,10 +68,15 @@ impl Cluster {
         self.repository.join(relative).display().to_string()
     }
 
-    /// Does something to the machine of the cluster: `stop kube-apiserver`, `start kube-apiserver` …
+    /// Does something to the machine of the cluster: `stop kube-apiserver`, `start kube-apiserver` … [`NotHere`]
+    /// if it is not the lab's to do.
     pub async fn lab(&self, args: &[&str]) -> Result<String> {
         let mut command = Command::new(self.repository.join("lab/kubernetes/lab.sh"));
-        said(&format!("lab.sh {}", args.join(" ")), command.args(args).output().await?)
+        let output = command.args(args).output().await?;
+        if output.status.code() == Some(CANNOT) {
+            bail!(NotHere(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        }
+        said(&format!("lab.sh {}", args.join(" ")), output)
     }
 
     /// What a program of the repository says that is to find the cluster; an error if it fails.
@@ -98,15 +101,17 @@ impl Cluster {
         Ok(Namespace { cluster: self.clone(), name: name.to_owned() })
     }
 
-    /// The lab's volumes are folders; one whose claim is gone is emptied and offered again.
+    /// The lab's volumes are folders beside its KUBECONFIG; one whose claim is gone is emptied and offered again.
+    /// Those of another cluster are left alone: a path of its node is another's on this machine.
     async fn free_volumes(&self) -> Result<()> {
+        let ours = self.kubeconfig.parent().context("a KUBECONFIG without a folder")?.join("volumes");
         let volumes: Value = serde_json::from_str(&self.kubectl(&["get", "persistentvolumes", "-o", "json"]).await?)?;
         for volume in volumes["items"].as_array().into_iter().flatten() {
             let folder = volume.pointer("/spec/hostPath/path").and_then(Value::as_str);
             let (Some(name), Some(folder)) = (volume.pointer("/metadata/name").and_then(Value::as_str), folder) else {
                 continue;
             };
-            if volume.pointer("/status/phase") != Some(&json!("Released")) {
+            if !Path::new(folder).starts_with(&ours) || volume.pointer("/status/phase") != Some(&json!("Released")) {
                 continue;
             }
             for entry in fs::read_dir(folder)? {
@@ -140,17 +145,6 @@ impl Namespace {
     pub async fn get(&self, what: &[&str]) -> Result<Value> {
         let args: Vec<&str> = ["get", "-o", "json"].into_iter().chain(what.iter().copied()).collect();
         Ok(serde_json::from_str(&self.kubectl(&args).await?)?)
-    }
-
-    /// Applies a manifest.
-    pub async fn apply(&self, manifest: &str) -> Result<String> {
-        let mut command = Command::new("kubectl");
-        command.args(["-n", &self.name, "apply", "-f", "-"]).env("KUBECONFIG", &self.cluster.kubeconfig);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let mut input = child.stdin.take().context("no way into kubectl")?;
-        input.write_all(manifest.as_bytes()).await?;
-        drop(input);
-        said("kubectl apply", child.wait_with_output().await?)
     }
 
     /// The pods of a label selector that are not on their way out.
@@ -190,8 +184,11 @@ impl Namespace {
         let volume = bound.await?;
         let path = "jsonpath={.spec.hostPath.path}";
         let folder = self.cluster.kubectl(&["get", "persistentvolume", &volume, "-o", path]).await?;
-        ensure!(!folder.is_empty(), "{volume} is no folder of this machine");
-        Ok(PathBuf::from(folder))
+        let folder = PathBuf::from(folder);
+        if !folder.is_dir() {
+            bail!(NotHere(format!("the volume {volume} is no folder of this machine")));
+        }
+        Ok(folder)
     }
 
     /// Waits for an Event with this reason, and returns what it says.

@@ -12,12 +12,14 @@ use sluice_lab::{
     rig::{Ledger, Proof, Written},
 };
 
-use super::{Cluster, Namespace, PodAgent};
+use super::{Cluster, Namespace, NotHere, PodAgent};
 
 /// The stream of the manifests.
 const SCOPE: &str = "test";
 /// Its name.
 const STREAM: &str = "stream";
+/// What the sample's job reads: a second stream, and a namespace to itself.
+pub const SAMPLE: &str = "sluice-sample";
 /// Long enough for anything on two busy cores.
 pub const LONG: Duration = Duration::from_mins(6);
 /// The TaskManagers.
@@ -68,12 +70,16 @@ impl Stage {
 
     /// Takes away what a scene that failed may have left behind.
     pub async fn mend(&self) -> Result<()> {
-        self.space.cluster.lab(&["start", "kube-apiserver"]).await?;
+        match self.space.cluster.lab(&["start", "kube-apiserver"]).await {
+            Err(error) if !error.is::<NotHere>() => return Err(error),
+            _ => {}
+        }
         until("the API server answers", LONG, async || {
             self.space.cluster.kubectl(&["uncordon", "-l", NODES]).await.map(Some)
         })
         .await?;
         self.space.kubectl(&["delete", "hpa,quota", "scene", "--ignore-not-found"]).await?;
+        self.space.cluster.kubectl(&["delete", "namespace", SAMPLE, "--ignore-not-found"]).await?;
         self.up("tests/e2e/kubernetes/flink").await?;
         self.follow(1).await
     }
@@ -88,6 +94,13 @@ impl Stage {
     /// Scales the stream by hand, through the controller, as a person could.
     pub async fn scale_stream(&self, segments: u32) -> Result<()> {
         self.admin.scale_to(SCOPE, STREAM, segments).await?;
+        Ok(())
+    }
+
+    /// Gives the stream [`SAMPLE`] so many segments; makes it first if it is not there.
+    pub async fn scale_sample(&self, segments: u32) -> Result<()> {
+        self.admin.create_stream(SCOPE, SAMPLE, Scaling::fixed(1)).await?;
+        self.admin.scale_to(SCOPE, SAMPLE, segments).await?;
         Ok(())
     }
 
