@@ -79,14 +79,17 @@ test-page: bins
 	$(CARGO) test -p sluice-e2e --test page -- --ignored --nocapture
 
 # One Pravega, one load, one Flink with the agent, in real pods on the lab's Kubernetes: the scenes of
-# tests/e2e/tests/kubernetes.rs, some ten minutes, each of which says what it does. Where no cluster can be
+# tests/e2e/tests/kubernetes.rs, some ten minutes, each of which says what it does. Before them the API server
+# is asked whether it takes what `sluice inject` makes of each kind of manifest. Where no cluster can be
 # started (no root, no cgroups, no Go) the reason is said. A cluster that
 # was not running before is stopped again, unless a scene failed.
 KUBERNETES_LAB    := lab/kubernetes/lab.sh
 test-kubernetes: bins jobs
 	@was=$$($(KUBERNETES_LAB) status >/dev/null 2>&1 && echo running); \
-	if $(KUBERNETES_LAB) up >/dev/null; then \
+	if cluster=$$($(KUBERNETES_LAB) up); then \
+	    eval "$$cluster"; \
 	    $(MAKE) --no-print-directory lab-images \
+	    && $(CARGO) test -p sluice --test inject -- --ignored \
 	    && $(CARGO) test -p sluice-e2e --test kubernetes -- --ignored --nocapture $(SCENE) \
 	    && { [ -n "$$was" ] || $(KUBERNETES_LAB) down; }; \
 	elif [ $$? = 69 ]; then echo 'test-kubernetes: skipped, for the reason above'; \

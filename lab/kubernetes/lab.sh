@@ -11,7 +11,7 @@
 #   start NAME       start it again
 #   freeze NAME      it keeps its connections and answers nothing
 #   thaw NAME        it goes on
-#   import FILE...   give images (docker or OCI archives) to the node; - is stdin
+#   import FILE...   give images (docker or OCI archives) to the node, which keeps what it got before; - is stdin
 #   ctr ARGS...      containerd's client, for example: ctr images ls
 #   host             print the address under which the cluster reaches this machine
 #   exec COMMAND...  run a command on the cluster's machine, in its network
@@ -19,7 +19,8 @@
 # SLUICE_KUBERNETES=1.35.4       the version
 # SLUICE_LAB_KUBERNETES=DIR      the folder of the run, else out/kubernetes of this clone
 # SLUICE_LAB_IMPORT='kind load image-archive'
-#                                how your own cluster is given an image archive (import)
+#                                how your own cluster is given an image archive (import); `true` where it has
+#                                the images already
 set -euo pipefail
 for part in places machine need build control_plane node; do
   # shellcheck source=/dev/null
@@ -39,6 +40,9 @@ elif own_cluster && [[ ${1:-} == import ]]; then
 for example 'kind load image-archive' or 'k3d image import'"
   for file in "${@:2}"; do $SLUICE_LAB_IMPORT "$file"; done
   exit
+elif own_cluster && [[ ${1:-} =~ ^(stop|start|freeze|thaw|ctr|exec|host)$ ]]; then
+  say "KUBECONFIG=$KUBECONFIG is no cluster of the lab: '$1' is not for the lab to do there"
+  exit 69
 fi
 export KUBECONFIG=$ADMIN
 
@@ -95,6 +99,14 @@ down() {
   rm -rf "$RUN"/containerd/io.containerd.{grpc.v1.cri,runtime.v2.task}
 }
 
+# import_image FILE: unless the node has had it since the file was made.
+import_image() {
+  local stamp; stamp=$RUN/$(basename "$1" .tar).imported
+  [[ $1 != - && $stamp -nt $1 ]] && return
+  ctr images import - < <(cat "$1")
+  [[ $1 == - ]] || touch "$stamp"
+}
+
 # The file that is locked during a start; what is started must not keep it open.
 exec {LOCK}< /dev/null
 
@@ -119,9 +131,9 @@ case $command in
   start) need_up; "start_${1//-/_}" ;;
   freeze) need_up; send STOP "$1" ;;
   thaw) need_up; send CONT "$1" ;;
-  import) need_up; for file in "${@:--}"; do ctr images import - < <(cat "$file"); done ;;
+  import) need_up; for file in "${@:--}"; do import_image "$file"; done ;;
   ctr) need_up; ctr "$@" ;;
   host) need_up; echo "$HOST_IP" ;;
   exec) need_up; on_machine "$@" ;;
-  *) sed -n 's/^# \{0,1\}//p' "$HERE/lab.sh" | head -n 26; [[ $command == help ]] ;;
+  *) sed -n 's/^# \{0,1\}//p' "$HERE/lab.sh" | head -n 27; [[ $command == help ]] ;;
 esac
