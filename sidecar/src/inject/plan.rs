@@ -59,6 +59,12 @@ pub fn inject_into(texts: Vec<(String, String)>, request: &Request) -> Result<In
     let mut edits = Vec::new();
     let mut expected = file.values();
     let changed = present.is_none_or(|(_, value)| *value != container);
+    if changed && job_manager.place.kind == "Job" {
+        notes.push(format!(
+            "{} cannot be changed in place: where it runs already, `kubectl delete job {}` first.",
+            job_manager.place, job_manager.place.name
+        ));
+    }
     if changed || !has_account {
         let account = (!has_account).then_some(names.service_account.as_str());
         let edit = PodEdit { container: &container, at: present.map(|(index, _)| index), service_account: account };
