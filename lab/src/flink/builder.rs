@@ -199,8 +199,8 @@ impl FlinkBuilder {
         };
         let security = self.secure.then(|| RestSecurity::create(&folder.join("security"), &java)).transpose();
         let security = security.map_err(|source| FlinkError::Write { path: folder.join("security"), source })?;
-        let mut options = self.options;
-        options.extend(security.iter().flat_map(RestSecurity::options));
+        let mut options: BTreeMap<_, _> = security.iter().flat_map(RestSecurity::options).collect();
+        options.extend(self.options);
         let rest = match &security {
             Some(security) => RestApi::secure(rest_port, security)
                 .map_err(|source| FlinkError::Write { path: security.ca_file(), source })?,

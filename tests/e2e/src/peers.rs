@@ -113,6 +113,28 @@ pub async fn flink_asks_for_a_certificate(pravega: &mut Pravega) -> Result<()> {
     Ok(())
 }
 
+/// A REST API that is encrypted and asks nobody for a certificate: the CA is all that the agent needs.
+pub async fn flink_is_encrypted_for_everyone(pravega: &mut Pravega) -> Result<()> {
+    let any_client = ("security.ssl.rest.authentication-enabled".to_owned(), "false".to_owned());
+    let setting = Setting { flink: "2.3.0".to_owned(), secure: true, options: vec![any_client], ..Setting::default() };
+    let mut scene = Scene::open_as(pravega, "encrypted", &setting).await?;
+    let ca = scene.flink.security().context("no security")?.ca_file();
+    let plan = scene.agent_plan();
+    let found = check(&plan, &[])?;
+    ensure!(found.contains("no encrypted connection to Flink"), "it trusts a CA that nobody has named: {found}");
+    let found = check(&plan, &["--flink-ca", path(&ca)])?;
+    ensure!(found.contains(", encrypted\n"), "{found}");
+    let flags = ["--flink-ca", path(&ca)].into_iter().map(str::to_owned).chain(plan.flags.clone()).collect();
+    let mut agent = Agent::start(&scene.run, &AgentPlan { flags, ..plan }).await?;
+    for width in [2, 1] {
+        scene.scale(width).await?;
+        agent.wait_in_step(width.into(), LONG).await?;
+    }
+    agent.stop().await;
+    scene.close().await;
+    Ok(())
+}
+
 fn path(file: &Path) -> &str {
     file.to_str().unwrap_or_default()
 }

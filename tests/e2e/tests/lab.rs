@@ -10,7 +10,7 @@ use sluice_e2e::{
         a_task_manager_that_never_comes, the_job_manager_comes_back_with_high_availability,
     },
     lab::{Kind, Lab},
-    peers::flink_asks_for_a_certificate,
+    peers::{flink_asks_for_a_certificate, flink_is_encrypted_for_everyone},
     rescale::rescale_and_prove,
     scene::{LONG, Scene},
 };
@@ -35,6 +35,7 @@ fn main() -> Result<()> {
         flink_goes_away_and_comes_back,
         what_is_not_there_is_named,
         flink_asks_for_a_certificate,
+        flink_is_encrypted_for_everyone,
         the_job_follows_on_flink_1_17,
         reactive_on_flink_1_20,
         adaptive_on_flink_1_20,
