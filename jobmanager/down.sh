@@ -2,7 +2,8 @@
 # Stops Flink and Sluice; run it as often as you like.
 #
 #   jobmanager/down.sh           keeps the state of the job: up.sh goes on from the last checkpoint
-#   jobmanager/down.sh --purge   deletes that, too: the claim flink-state and Flink's ConfigMaps
+#   jobmanager/down.sh --purge   deletes that, too: the claim flink-state, Flink's ConfigMaps
+#                                and the history of Sluice, if it has one in a ConfigMap
 #
 #   NAMESPACE=…   where; by default the namespace of kubectl's context
 set -eu
@@ -30,6 +31,7 @@ gone role,rolebinding,serviceaccount -l app=flink
 gone role,rolebinding,lease -l app.kubernetes.io/name=sluice
 if [ -n "$purge" ]; then
     gone configmap -l app=flink-jobmanager,configmap-type=high-availability
+    gone configmap -l app.kubernetes.io/name=sluice
     echo "waiting for the claim flink-state to go ..."
     gone pvc flink-state
 elif kubectl get pvc flink-state >/dev/null 2>&1; then

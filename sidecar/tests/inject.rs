@@ -102,6 +102,25 @@ fn several_files_are_one_stream_and_the_task_managers_are_found_in_another() {
 }
 
 #[test]
+fn a_history_in_a_config_map_comes_with_the_map_and_the_right_to_it() {
+    let text = fs::read_to_string(folder().join("deployment.yaml")).unwrap();
+    let flags = format!("{SETTINGS} --history-config-map past");
+    let made = all(&inject(&text, &flags).unwrap());
+    let added = values(&made);
+    let of = |kind: &str| added.iter().rfind(|value| value["kind"] == kind).unwrap();
+    let rule = of("Role")["rules"].as_sequence().unwrap().last().unwrap();
+    assert_eq!((rule["resources"][0].as_str(), rule["resourceNames"][0].as_str()), (Some("configmaps"), Some("past")));
+    assert_eq!(of("ConfigMap")["metadata"]["name"], "past");
+    assert_eq!(of("ConfigMap")["metadata"]["namespace"], of("Role")["metadata"]["namespace"]);
+    for again in [flags.as_str(), ""] {
+        assert_eq!(all(&inject(&made, again).unwrap()), made);
+    }
+    let before = all(&inject(&text, SETTINGS).unwrap());
+    let later = values(&all(&inject(&before, "--history-config-map past").unwrap()));
+    assert!(later.iter().any(|value| value == of("Role")), "an older injection does not get the right");
+}
+
+#[test]
 fn what_cannot_be_edited_is_said_with_its_place() {
     let job = |pod: &str| {
         format!(

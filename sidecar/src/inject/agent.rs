@@ -11,6 +11,23 @@ const ROLE: &str = include_str!("../../../deploy/components/sidecar/role.yaml");
 const ROLE_BINDING: &str = include_str!("../../../deploy/components/sidecar/role-binding.yaml");
 const SERVICE_ACCOUNT: &str = include_str!("../../../deploy/components/service-account/service-account.yaml");
 
+/// For `--history-config-map`. The ConfigMap itself is made too, because the right to create cannot be narrowed to one
+/// name.
+const HISTORY_RULE: &str = "  # The history outlives the pod in this one (--history-config-map).
+  - apiGroups: [\"\"]
+    resources: [configmaps]
+    resourceNames: [{name}]
+    verbs: [get, patch]
+";
+const HISTORY: &str = "# What the agent keeps of its history (--history-config-map). Deleting it loses nothing else.
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {name}
+  labels:
+    app.kubernetes.io/name: sluice
+";
+
 /// The container's name.
 pub const CONTAINER: &str = "sluice";
 
@@ -26,6 +43,8 @@ pub struct Names {
     pub lease: String,
     /// The JobManager's ServiceAccount.
     pub service_account: String,
+    /// The ConfigMap of the history, if it is to have one.
+    pub history: Option<String>,
     /// Where all of it is applied to.
     pub namespace: String,
     /// Whether the objects say their namespace, as the JobManager does.
@@ -51,22 +70,30 @@ impl Names {
         for (_, mark, name) in &marks {
             text = text.replace(*mark, &scalar(&Value::from(name.as_str())));
         }
-        if self.says_namespace {
-            text = text.replacen("metadata:\n", &format!("metadata:\n  namespace: {}\n", self.quoted_namespace()), 1);
+        self.in_namespace(text)
+    }
+
+    fn in_namespace(&self, text: String) -> String {
+        if !self.says_namespace {
+            return text;
         }
-        text
+        text.replacen("metadata:\n", &format!("metadata:\n  namespace: {}\n", self.quoted_namespace()), 1)
     }
 
     fn quoted_namespace(&self) -> String {
         scalar(&Value::from(self.namespace.as_str()))
     }
 
-    /// Lease, Role and RoleBinding, and the ServiceAccount if one is to be made.
+    /// Lease, Role and RoleBinding, and the ServiceAccount and the history's ConfigMap if they are to be made.
     #[must_use]
     pub fn objects(&self, with_service_account: bool) -> Vec<String> {
         let binding = format!("{}    namespace: {}\n", self.filled(ROLE_BINDING), self.quoted_namespace());
         let account = with_service_account.then(|| self.filled(SERVICE_ACCOUNT));
-        account.into_iter().chain([self.filled(LEASE), self.filled(ROLE), binding]).collect()
+        let history = self.history.as_ref().map(|name| scalar(&Value::from(name.as_str())));
+        let of_history = |text: &str| history.as_ref().map(|name| text.replace("{name}", name));
+        let role = self.filled(ROLE) + &of_history(HISTORY_RULE).unwrap_or_default();
+        let map = of_history(HISTORY).map(|text| self.in_namespace(text));
+        account.into_iter().chain([self.filled(LEASE), role, binding]).chain(map).collect()
     }
 }
 

@@ -164,6 +164,7 @@ fn names(
     };
     let lease =
         given("SLUICE_LEASE").or_else(|| had("SLUICE_LEASE")).unwrap_or_else(|| LeaseArgs::default_name(&deployment));
+    let history = given("SLUICE_HISTORY_CONFIG_MAP").or_else(|| had("SLUICE_HISTORY_CONFIG_MAP"));
 
     let place = || job_manager.place.clone();
     let namespace = match (job_manager.namespace(), given("SLUICE_NAMESPACE")) {
@@ -188,7 +189,7 @@ fn names(
     }
     let service_account = account.unwrap_or(&job_manager.place.name).to_owned();
     let says_namespace = job_manager.namespace().is_some();
-    Ok((Names { deployment, lease, service_account, namespace, says_namespace }, account.is_some()))
+    Ok((Names { deployment, lease, service_account, history, namespace, says_namespace }, account.is_some()))
 }
 
 /// The namespace that an earlier injection was told.
@@ -298,9 +299,11 @@ fn place_object<'a, 'v>(
         object.is(kind, name) && object.namespace().is_none_or(|namespace| namespace == names.namespace)
     };
     let Some(object) = objects.iter().find(here) else { return Ok(Placed::Added(value)) };
-    // The Lease is the agents' to write, and an account that is there is its owner's.
+    // Lease and history are the agents' to write, and an account that is there is its owner's.
     let same = |key: &str| object.value.get(key) == value.get(key);
-    if ["Lease", "ServiceAccount"].contains(&kind) || ["rules", "roleRef", "subjects"].into_iter().all(same) {
+    if ["Lease", "ConfigMap", "ServiceAccount"].contains(&kind)
+        || ["rules", "roleRef", "subjects"].into_iter().all(same)
+    {
         return Ok(Placed::Stands);
     }
     let ours = workload::text(object.value, &["metadata", "labels", "app.kubernetes.io/name"]) == Some("sluice");

@@ -122,9 +122,11 @@ impl HistoryConfigMap {
             match self.api.patch_metadata(&self.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
                 Err(kube::Error::Api(status)) if status.code == 404 => {
                     let name = Some(self.name.clone());
+                    // As all that comes with the agent, so that it goes with it, too.
+                    let labels = Some([("app.kubernetes.io/name".to_owned(), "sluice".to_owned())].into());
                     let data = data.iter().filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())));
                     let map = ConfigMap {
-                        metadata: ObjectMeta { name, ..ObjectMeta::default() },
+                        metadata: ObjectMeta { name, labels, ..ObjectMeta::default() },
                         data: Some(data.collect()),
                         ..ConfigMap::default()
                     };
