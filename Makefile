@@ -3,7 +3,7 @@
 #   make demo    a real Pravega stream changes its segments, a real Flink job follows it
 #   make test    all tests, with the real Pravega and Flink of the lab
 #   make test-kubernetes     the agent in the JobManager's pod on a real Kubernetes, and all that can go wrong there,
-#                            part of `make test` where the machine can (root, cgroups); test-kubernetes-matrix: on 1.33
+#                            part of `make test` where the machine can (root, cgroups); test-kubernetes-matrix: on 1.33 with KEDA
 #   make test-flink-matrix   changes of width on every version of Flink from 1.17 on
 #   make test-auto-scale     a stream that Pravega splits and merges by itself, in its own time
 #   make test-observability  metrics, rules and dashboards with the real Prometheus, part of `make test`
@@ -82,7 +82,8 @@ test-page: bins
 # tests/e2e/tests/kubernetes.rs, some ten minutes, each of which says what it does. Before them the API server
 # is asked whether it takes what `sluice inject` makes of each kind of manifest. Where no cluster can be
 # started (no root, no cgroups, no Go) the reason is said. A cluster that
-# was not running before is stopped again, unless a scene failed.
+# was not running before is stopped again, unless a scene failed. With KEDA=1 the cluster gets KEDA, which the
+# scene with a ScaledObject needs; the first time it is built from Go modules (ten minutes on two cores).
 KUBERNETES_LAB    := lab/kubernetes/lab.sh
 test-kubernetes: bins jobs
 	@was=$$($(KUBERNETES_LAB) status >/dev/null 2>&1 && echo running); \
@@ -90,16 +91,17 @@ test-kubernetes: bins jobs
 	    eval "$$cluster"; \
 	    $(MAKE) --no-print-directory lab-images \
 	    && $(CARGO) test -p sluice --test inject -- --ignored \
+	    && { [ -z "$(KEDA)" ] || lab/kubernetes/keda/keda.sh up; } \
 	    && $(CARGO) test -p sluice-e2e --test kubernetes -- --ignored --nocapture $(SCENE) \
 	    && { [ -n "$$was" ] || $(KUBERNETES_LAB) down; }; \
 	elif [ $$? = 69 ]; then echo 'test-kubernetes: skipped, for the reason above'; \
 	else exit 1; fi
 
-# The same on another minor version of Kubernetes, the oldest that the lab builds.
+# The same, and with KEDA, on another minor version of Kubernetes, the oldest that the lab builds.
 test-kubernetes-matrix: bins jobs
 	@for version in $(KUBERNETES_MATRIX); do \
 	    SLUICE_KUBERNETES=$$version SLUICE_LAB_KUBERNETES=$(CURDIR)/out/kubernetes-$$version \
-	        $(MAKE) --no-print-directory test-kubernetes || exit 1; \
+	        $(MAKE) --no-print-directory test-kubernetes KEDA=1 || exit 1; \
 	done
 
 # The images that the scenes run, of the binaries that the other tests run, where these are newer.
@@ -153,7 +155,7 @@ bench-clients:
 	$(CARGO) build --release -p data-generator
 	$(CARGO) bench -p sluice-e2e --bench clients --profile dev
 
-# KUBERNETES='--quick' makes fewer changes. What is measured is built for release.
+# KUBERNETES='--quick' makes fewer changes, KUBERNETES='--keda' all of them with KEDA too. What is measured is built for release.
 bench-kubernetes: lab-up
 	@command -v prometheus >/dev/null || apt-get install --yes --no-install-recommends prometheus
 	$(CARGO) build --release -p sluice

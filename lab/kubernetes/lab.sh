@@ -27,9 +27,6 @@ for part in places machine need build control_plane node; do
   . "$(dirname "${BASH_SOURCE[0]}")/$part.sh"
 done
 
-# A cluster that somebody has is used as it is.
-own_cluster() { [[ -n ${KUBECONFIG:-} && ! $KUBECONFIG -ef $ADMIN ]]; }
-
 if own_cluster && [[ ${1:-} == up ]]; then
   kubectl get --raw /readyz > /dev/null || fail "KUBECONFIG=$KUBECONFIG is set, but that cluster does not answer"
   say "KUBECONFIG is set: $KUBECONFIG is used, nothing is started"

@@ -32,6 +32,9 @@ addresses() {
   DNS_IP=$NETWORK.2.10
 }
 
+# A cluster that somebody has is used as it is.
+own_cluster() { [[ -n ${KUBECONFIG:-} && ! $KUBECONFIG -ef $ADMIN ]]; }
+
 say() { echo "lab: $*" >&2; }
 fail() { say "$*"; exit 1; }
 

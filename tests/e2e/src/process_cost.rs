@@ -43,6 +43,18 @@ impl Cpu {
     }
 }
 
+/// The first process of a container on this machine: its cgroups are called after the container.
+pub fn pid_of_container(id: &str) -> Result<u32> {
+    let mut pids: Vec<u32> = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        pids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    pids.sort_unstable();
+    // One may have ended meanwhile.
+    let inside = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cgroup")).is_ok_and(|groups| groups.contains(id));
+    pids.into_iter().find(inside).with_context(|| format!("no process of container {id}"))
+}
+
 /// A line of /proc/PID/status in MiB, such as `VmRSS` (memory now) or `VmHWM` (the most so far).
 pub fn mebibytes(pid: u32, line: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

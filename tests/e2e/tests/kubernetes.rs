@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         pods_that_cannot_be_scheduled,
         a_deployment_at_0_replicas_is_filled,
         an_hpa_on_the_same_deployment,
+        a_scaled_object_on_the_same_deployment,
         a_person_insists_on_other_replicas,
         a_permission_is_missing,
         a_flag_of_the_agent_is_misspelt,
@@ -258,6 +259,26 @@ async fn an_hpa_on_the_same_deployment(stage: &Stage) -> Result<()> {
     tokio::time::sleep(LEFT_ALONE).await;
     ensure!(stage.space.replicas(DEPLOYMENT).await? == 1, "acted beside an HPA");
     stage.space.kubectl(&["delete", "hpa", "scene"]).await?;
+    stage.agent.in_step(2, LONG).await?;
+    stage.follow(1).await
+}
+
+/// The file of `deploy/overlays/keda`, where the cluster has KEDA. Its Prometheus is not there, so that KEDA
+/// leaves the Deployment as it is; but it makes an HPA, and the agent names the one who would make it again.
+async fn a_scaled_object_on_the_same_deployment(stage: &Stage) -> Result<()> {
+    let (space, cluster) = (&stage.space, &stage.space.cluster);
+    if cluster.kubectl(&["get", "crd", "scaledobjects.keda.sh"]).await.is_err() {
+        println!("    skipped: this cluster has no KEDA (make test-kubernetes KEDA=1)");
+        return Ok(());
+    }
+    space.kubectl(&["apply", "-f", &cluster.path("deploy/overlays/keda/keda-demo.yaml")]).await?;
+    space.wait("create", &[&format!("hpa/keda-hpa-{DEPLOYMENT}")], LONG).await?;
+    let look = stage.agent.holds("another_autoscaler", LONG).await?;
+    ensure!(look.because().contains(&format!("ScaledObject/{DEPLOYMENT}")), "not named: {}", look.because());
+    stage.scale_stream(2).await?;
+    tokio::time::sleep(LEFT_ALONE).await;
+    ensure!(space.replicas(DEPLOYMENT).await? == 1, "acted beside KEDA");
+    space.kubectl(&["delete", "scaledobject", DEPLOYMENT]).await?;
     stage.agent.in_step(2, LONG).await?;
     stage.follow(1).await
 }

@@ -21,6 +21,9 @@ use sluice_e2e::process_cost::instant;
 /// As Prometheus' own sample configuration has it; its built-in default is a minute.
 const SCRAPE: &str = "15s";
 
+/// Only one program of a cluster can serve it.
+pub const METRICS: &str = "v1beta1.external.metrics.k8s.io";
+
 /// A running cluster of the lab.
 pub struct Cluster {
     pub kubeconfig: PathBuf,
@@ -47,9 +50,9 @@ impl Cluster {
         output(kubectl, stdin)
     }
 
-    /// Applies a file of `lab/kubernetes/hpa` with its names filled in.
+    /// Applies a file of `lab/kubernetes` with its names filled in.
     pub fn apply(&self, file: &str, names: &[(&str, &str)]) -> Result<()> {
-        let mut text = fs::read_to_string(folder().join("hpa").join(file))?;
+        let mut text = fs::read_to_string(folder().join(file))?;
         for (name, value) in names {
             text = text.replace(&format!("@{name}@"), value);
         }
@@ -61,7 +64,7 @@ impl Cluster {
 pub struct Pipeline {
     pub prometheus: Process,
     pub adapter: Process,
-    prometheus_url: String,
+    pub prometheus_url: String,
     http: reqwest::Client,
 }
 
@@ -76,7 +79,8 @@ impl Pipeline {
                  metrics_path: /prometheus\n  static_configs: [{{targets: {targets:?}}}]\n"
             ),
         )?;
-        let address = format!("127.0.0.1:{}", run.port()?);
+        // KEDA asks it from a pod.
+        let address = format!("{}:{}", cluster.host, run.port()?);
         let prometheus = Launch::new("prometheus")
             .arg(format!("--config.file={}", configuration.display()))
             .arg(format!("--storage.tsdb.path={}", run.path().join("prometheus").display()))
@@ -89,7 +93,9 @@ impl Pipeline {
             .args([&cluster.host, &port, &prometheus_url])
             .arg(run.path());
         let adapter = Process::start(run, "adapter", &adapter)?;
-        cluster.apply("pipeline.yaml", &[("HOST", &cluster.host), ("PORT", &port)])?;
+        // One that KEDA has left says other things.
+        cluster.kubectl(&["delete", "apiservice", METRICS, "--ignore-not-found"], "")?;
+        cluster.apply("hpa/pipeline.yaml", &[("HOST", &cluster.host), ("PORT", &port)])?;
         let pipeline = Self { prometheus, adapter, prometheus_url, http: rest::client() };
         let begun = instant();
         loop {
@@ -116,9 +122,14 @@ fn folder() -> &'static Path {
 }
 
 fn lab(args: &[&str]) -> Result<String> {
-    let mut lab = Command::new(folder().join("lab.sh"));
-    lab.args(args);
-    output(lab, "")
+    script("lab.sh", args)
+}
+
+/// What a script of `lab/kubernetes` says.
+pub fn script(name: &str, args: &[&str]) -> Result<String> {
+    let mut script = Command::new(folder().join(name));
+    script.args(args);
+    output(script, "")
 }
 
 fn output(mut command: Command, stdin: &str) -> Result<String> {

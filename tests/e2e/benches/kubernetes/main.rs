@@ -3,9 +3,11 @@
 //! Each lane is one stream of a real Pravega that two followers see: the HPA controller, by way of
 //! Prometheus, an adapter and the aggregation layer; and an agent at a Deployment of its own. What is
 //! timed is `spec.replicas`; the pods do nothing. Both sides widen with their defaults and narrow without
-//! their waits (300 s and 60 s). Then come scenes in which the metric is not the truth.
+//! their waits (300 s and 60 s). Then come scenes in which the metric is not the truth. With `--keda`
+//! everything is timed once more with KEDA in the HPA's place: only one of them can serve the metric.
 
 mod cluster;
+mod keda;
 mod replicas;
 mod scenes;
 
@@ -17,7 +19,7 @@ use std::{
 
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
-use cluster::{Cluster, Pipeline};
+use cluster::{Cluster, METRICS, Pipeline};
 use replicas::Replicas;
 use sluice_e2e::{
     percentile::percentile,
@@ -40,6 +42,9 @@ struct Arguments {
     /// One round instead of five, and the first scene only.
     #[arg(long)]
     quick: bool,
+    /// KEDA as well, which is built the first time.
+    #[arg(long)]
+    keda: bool,
     /// Another agent than the one built for release.
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/sluice"))]
     agent: PathBuf,
@@ -70,34 +75,20 @@ async fn main() -> Result<()> {
         ("adapter stand-in", Cpu::begin(pipeline.adapter.pid())?),
     ];
     let rounds = if arguments.quick { 1 } else { 5 };
-    println!(
-        "{LANES} streams, {rounds} times from 1 to 4 segments and back; seconds from the change at the controller"
-    );
-    let mut measured = JoinSet::new();
-    for lane in &lanes {
-        let (lane, replicas) = (Arc::clone(lane), Arc::clone(&replicas));
-        measured.spawn(async move { lane.rounds(&replicas, rounds).await });
-    }
-    let mut all = Times::default();
-    while let Some(times) = measured.join_next().await {
-        all.add(times??);
-    }
-    all.print();
-
-    println!("\nwidening 1 to 13 and back, values of spec.replicas on the way");
-    for (from, to) in [(1, 13), (13, 1)] {
-        lanes[0].steps(&replicas, from, to).await?;
-    }
-    println!("\ncost, over the {:.0} s until here", costs[0].1.elapsed().as_secs_f64());
-    for (name, cpu) in &costs {
-        let (rss, share) = (mebibytes(cpu.pid(), "VmRSS")?, cpu.percent()?);
-        println!("  {name:<18} RSS {rss:.1} MiB, CPU {share:.2} % of a core");
-    }
-    println!();
+    time(&lanes, &replicas, Rival::Hpa, rounds).await?;
+    print_costs(&costs)?;
     pravega.start_controller(1).await?;
     scenes::play(&mut pravega, &pipeline, &replicas, &lanes[1], arguments.quick).await?;
 
-    cluster.kubectl(&["delete", "apiservice", "v1beta1.external.metrics.k8s.io"], "")?;
+    if arguments.keda {
+        pravega.stop_controller(1).await?;
+        let costs = keda::start(&cluster, &pipeline, &lanes).await?;
+        time(&lanes, &replicas, Rival::Keda, rounds).await?;
+        print_costs(&costs)?;
+        keda::stop()?;
+    }
+
+    cluster.kubectl(&["delete", "apiservice", METRICS, "--ignore-not-found"], "")?;
     cluster.kubectl(&["delete", "namespace", "bench", "--wait=false"], "")?;
     drop(lanes);
     pravega.stop().await?;
@@ -105,10 +96,62 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// One stream and its two followers.
+/// What Sluice is timed beside.
+#[derive(Clone, Copy)]
+enum Rival {
+    Hpa,
+    Keda,
+}
+
+impl Rival {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hpa => "HPA",
+            Self::Keda => "KEDA",
+        }
+    }
+}
+
+/// How long both followers of all streams take.
+async fn time(lanes: &[Arc<Lane>], replicas: &Arc<Replicas>, rival: Rival, rounds: u32) -> Result<()> {
+    println!(
+        "Sluice beside {}: {LANES} streams, {rounds} times from 1 to 4 segments and back; seconds from the change at \
+         the controller",
+        rival.name()
+    );
+    let mut measured = JoinSet::new();
+    for lane in lanes {
+        let (lane, replicas) = (Arc::clone(lane), Arc::clone(replicas));
+        measured.spawn(async move { lane.rounds(&replicas, rival, rounds).await });
+    }
+    let mut all = Times::default();
+    while let Some(times) = measured.join_next().await {
+        all.add(times??);
+    }
+    all.print(rival);
+
+    println!("\nwidening 1 to 13 and back, values of spec.replicas on the way");
+    for (from, to) in [(1, 13), (13, 1)] {
+        lanes[0].steps(replicas, rival, from, to).await?;
+    }
+    Ok(())
+}
+
+fn print_costs(costs: &[(&str, Cpu)]) -> Result<()> {
+    println!("\ncost, over the {:.0} s until here", costs[0].1.elapsed().as_secs_f64());
+    for (name, cpu) in costs {
+        let (rss, share) = (mebibytes(cpu.pid(), "VmRSS")?, cpu.percent()?);
+        println!("  {name:<18} RSS {rss:.1} MiB, CPU {share:.2} % of a core");
+    }
+    println!();
+    Ok(())
+}
+
+/// One stream and its followers.
 struct Lane {
     stream: String,
     hpa: String,
+    keda: String,
     sluice: String,
     admin: Admin,
     agent: Process,
@@ -120,7 +163,7 @@ impl Lane {
         let admin = pravega.admin();
         admin.create_scope("bench").await?;
         admin.create_stream("bench", &stream, Scaling::fixed(1)).await?;
-        cluster.apply("lane.yaml", &[("STREAM", &stream)])?;
+        cluster.apply("hpa/lane.yaml", &[("STREAM", &stream)])?;
         let launch = Launch::new(agent)
             .args(["run", "--no-flink", "--listen", &format!("127.0.0.1:{}", run.port()?)])
             .args(["--pravega-controller", &pravega.controller_uri(), "--scope", "bench", "--stream", &stream])
@@ -129,42 +172,52 @@ impl Lane {
             .args(["--no-lease", "--scale-down-window", "0s", "--cooldown-up", "0s", "--cooldown-down", "0s"])
             .args(["--restarts-per-hour", "1000"]);
         let agent = Process::start(run, &format!("agent-{index}"), &launch)?;
-        Ok(Self { hpa: format!("{stream}-hpa"), sluice: format!("{stream}-sluice"), stream, admin, agent })
+        let of = |follower| format!("{stream}-{follower}");
+        Ok(Self { hpa: of("hpa"), keda: of("keda"), sluice: of("sluice"), stream, admin, agent })
+    }
+
+    /// The Deployment of one.
+    fn deployment(&self, rival: Rival) -> &str {
+        match rival {
+            Rival::Hpa => &self.hpa,
+            Rival::Keda => &self.keda,
+        }
     }
 
     /// Up and down again, so many times; how long each follower took.
-    async fn rounds(&self, replicas: &Replicas, rounds: u32) -> Result<Times> {
+    async fn rounds(&self, replicas: &Replicas, rival: Rival, rounds: u32) -> Result<Times> {
+        let rival = self.deployment(rival);
         // The first change of all finds a pipeline that has not seen the stream, and is not counted.
         let changed = self.scale(&self.admin, 2).await?;
-        replicas.reaches(&self.hpa, 2, changed, LIMIT).await?;
+        replicas.reaches(rival, 2, changed, LIMIT).await?;
         let changed = self.scale(&self.admin, 1).await?;
-        replicas.reaches(&self.hpa, 1, changed, LIMIT).await?;
+        replicas.reaches(rival, 1, changed, LIMIT).await?;
         let mut times = Times::default();
         for round in 0..rounds {
-            for (width, hpa, sluice) in
-                [(4, &mut times.hpa_up, &mut times.sluice_up), (1, &mut times.hpa_down, &mut times.sluice_down)]
+            for (width, of_rival, of_sluice) in
+                [(4, &mut times.rival_up, &mut times.sluice_up), (1, &mut times.rival_down, &mut times.sluice_down)]
             {
                 // Out of step with scrapes and with the HPA's own rhythm, and with the other lanes.
                 let salt = u64::from(round * 7 + width * 3) + self.stream.bytes().map(u64::from).sum::<u64>() * 5;
                 tokio::time::sleep(Duration::from_millis(5000 + salt * 613 % 15_000)).await;
                 let changed = self.scale(&self.admin, width).await?;
                 let (slow, quick) = tokio::try_join!(
-                    replicas.reaches(&self.hpa, width, changed, LIMIT),
+                    replicas.reaches(rival, width, changed, LIMIT),
                     replicas.reaches(&self.sluice, width, changed, LIMIT)
                 )?;
-                hpa.push(slow);
-                sluice.push(quick);
+                of_rival.push(slow);
+                of_sluice.push(quick);
             }
         }
         Ok(times)
     }
 
     /// One large change, and by which steps each follower makes it.
-    async fn steps(&self, replicas: &Replicas, from: u32, to: u32) -> Result<()> {
-        let counts = |of: &str| replicas.of(of).len();
-        let before = [counts(&self.hpa), counts(&self.sluice)];
+    async fn steps(&self, replicas: &Replicas, rival: Rival, from: u32, to: u32) -> Result<()> {
+        let followers = [("Sluice", &*self.sluice), (rival.name(), self.deployment(rival))];
+        let before = followers.map(|(_, deployment)| replicas.of(deployment).len());
         let changed = self.scale(&self.admin, to).await?;
-        for (follower, deployment, before) in [("Sluice", &self.sluice, before[1]), ("HPA", &self.hpa, before[0])] {
+        for ((follower, deployment), before) in followers.into_iter().zip(before) {
             let took = replicas.reaches(deployment, to, changed, LIMIT).await?;
             let steps: Vec<_> = replicas.of(deployment)[before..].iter().map(|asked| asked.replicas).collect();
             println!(
@@ -197,25 +250,25 @@ impl Lane {
 /// How long both followers took, each way.
 #[derive(Default)]
 struct Times {
-    hpa_up: Vec<Duration>,
-    hpa_down: Vec<Duration>,
+    rival_up: Vec<Duration>,
+    rival_down: Vec<Duration>,
     sluice_up: Vec<Duration>,
     sluice_down: Vec<Duration>,
 }
 
 impl Times {
     fn add(&mut self, other: Self) {
-        self.hpa_up.extend(other.hpa_up);
-        self.hpa_down.extend(other.hpa_down);
+        self.rival_up.extend(other.rival_up);
+        self.rival_down.extend(other.rival_down);
         self.sluice_up.extend(other.sluice_up);
         self.sluice_down.extend(other.sluice_down);
     }
 
-    fn print(&self) {
-        for (what, hpa, sluice) in
-            [("up, 1 → 4", &self.hpa_up, &self.sluice_up), ("down, 4 → 1", &self.hpa_down, &self.sluice_down)]
+    fn print(&self, rival: Rival) {
+        for (what, of_rival, of_sluice) in
+            [("up, 1 → 4", &self.rival_up, &self.sluice_up), ("down, 4 → 1", &self.rival_down, &self.sluice_down)]
         {
-            for (follower, samples) in [("HPA", hpa), ("Sluice", sluice)] {
+            for (follower, samples) in [(rival.name(), of_rival), ("Sluice", of_sluice)] {
                 let p = |share| percentile(samples, share).as_secs_f64();
                 println!(
                     "  {what:<12} {follower:<7} n={} p50 {:.2}, p99 {:.2}, max {:.2}",
@@ -225,7 +278,7 @@ impl Times {
                     p(1.0)
                 );
             }
-            let ratio = percentile(hpa, 0.5).as_secs_f64() / percentile(sluice, 0.5).as_secs_f64();
+            let ratio = percentile(of_rival, 0.5).as_secs_f64() / percentile(of_sluice, 0.5).as_secs_f64();
             println!("  {what:<12} by the median Sluice is {ratio:.0} times as quick");
         }
     }

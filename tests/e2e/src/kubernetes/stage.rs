@@ -80,6 +80,8 @@ impl Stage {
         .await?;
         self.space.kubectl(&["delete", "hpa,quota", "scene", "--ignore-not-found"]).await?;
         self.space.cluster.kubectl(&["delete", "namespace", SAMPLE, "--ignore-not-found"]).await?;
+        // Without KEDA there is no such kind.
+        let _ = self.space.kubectl(&["delete", "scaledobject", DEPLOYMENT]).await;
         self.up("tests/e2e/kubernetes/flink").await?;
         self.follow(1).await
     }
