@@ -273,8 +273,11 @@ async fn a_scaled_object_on_the_same_deployment(stage: &Stage) -> Result<()> {
     }
     space.kubectl(&["apply", "-f", &cluster.path("deploy/overlays/keda/keda-demo.yaml")]).await?;
     space.wait("create", &[&format!("hpa/keda-hpa-{DEPLOYMENT}")], LONG).await?;
-    let look = stage.agent.holds("another_autoscaler", LONG).await?;
-    ensure!(look.because().contains(&format!("ScaledObject/{DEPLOYMENT}")), "not named: {}", look.because());
+    let named = format!("ScaledObject/{DEPLOYMENT}");
+    let by_keda = |look: &Look| look.reason() == "another_autoscaler" && look.because().contains(&named);
+    // The Event may still be that of the HPA: the same is not told twice within minutes.
+    let look = stage.agent.wait("names KEDA", LONG, by_keda).await?;
+    println!("    {}: {}", look.reason(), look.because());
     stage.scale_stream(2).await?;
     tokio::time::sleep(LEFT_ALONE).await;
     ensure!(space.replicas(DEPLOYMENT).await? == 1, "acted beside KEDA");
