@@ -27,8 +27,10 @@ echo "waiting for Flink's pods to end ..."
 gone --cascade=foreground job flink-jobmanager
 gone --cascade=foreground deployment flink-taskmanager
 gone service/flink-jobmanager networkpolicy/flink configmap/flink-config configmap/pravega-stream
-gone role,rolebinding,serviceaccount -l app=flink
-gone role,rolebinding,lease -l app.kubernetes.io/name=sluice
+for account in flink-jobmanager flink-taskmanager; do
+    gone "rolebinding/$account-ha" "role/$account-ha" "serviceaccount/$account"
+done
+gone rolebinding/sluice role/sluice lease/sluice-flink-taskmanager
 if [ -n "$purge" ]; then
     gone configmap -l app=flink-jobmanager,configmap-type=high-availability
     gone configmap -l app.kubernetes.io/name=sluice

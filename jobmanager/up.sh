@@ -1,17 +1,20 @@
 #!/bin/sh
 # Starts Flink with Sluice, or brings what runs in line with the manifests; run it as often as you like.
 #
-#   jobmanager/up.sh [OVERLAY]        OVERLAY is sluice (default), dry-run, hpa, keda, or a folder of your own
+#   jobmanager/up.sh [OVERLAY]        OVERLAY is sluice (default), dry-run, hpa, keda, or a folder of your own, with
+#                                     a slash in it: ./mine
 #
-#   NAMESPACE=…   where to; by default the namespace of kubectl's context
+#   NAMESPACE=…   where to; by default the namespace that the overlay says, or that of kubectl's context
 #   TIMEOUT=300   seconds to wait for each of the things it waits for
 #
 # The state of the job is kept: a JobManager that has to be replaced goes on from its last checkpoint.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-overlay=${1:-sluice}
-[ -d "$overlay" ] || overlay=$root/deploy/overlays/$overlay
+case ${1:-sluice} in
+    */*) overlay=$1 ;;
+    *) overlay=$root/deploy/overlays/${1:-sluice} ;;
+esac
 if [ ! -d "$overlay" ]; then
     echo "up.sh: there is no overlay '$1'; there are: $(ls "$root/deploy/overlays" | tr '\n' ' ')" >&2
     exit 2
@@ -46,25 +49,47 @@ leads() { [ "$(kubectl get job flink-jobmanager -o 'jsonpath={.status.ready}')" 
 listens() { [ "$(kubectl get deployment flink-taskmanager -o 'jsonpath={.status.readyReplicas}')" -ge 1 ]; }
 has_sluice() { kubectl get job flink-jobmanager -o 'jsonpath={.spec.template.spec.initContainers[*].name}' | grep -qw sluice; }
 
-if [ -n "${NAMESPACE:-}" ] && ! command kubectl get namespace "$NAMESPACE" >/dev/null 2>&1; then
-    command kubectl create namespace "$NAMESPACE"
-fi
 rendered=$(mktemp)
 trap 'rm -f "$rendered"' EXIT
 command kubectl kustomize "$overlay" >"$rendered"
 
-# The pod template of a Job cannot be changed. Where it has to be, the Job is made anew.
-if ! refused=$(kubectl apply --dry-run=server -f "$rendered" 2>&1); then
-    case $refused in
-        *"field is immutable"*)
-            echo "the JobManager is to change: it is replaced, and goes on from its last checkpoint"
-            kubectl delete job flink-jobmanager --cascade=foreground --wait ;;
-        *)
-            printf '%s\n' "$refused" >&2
-            exit 1 ;;
-    esac
+said=$(sed -n 's/^  namespace: //p' "$rendered" | sort -u)
+NAMESPACE=${NAMESPACE:-$said}
+if [ -n "${NAMESPACE:-}" ] && ! command kubectl get namespace "$NAMESPACE" >/dev/null 2>&1; then
+    command kubectl create namespace "$NAMESPACE"
+fi
+# An earlier overlay's autoscaler would keep Sluice from acting.
+if grep -q 'name: SLUICE_DEPLOYMENT' "$rendered" && ! grep -q 'name: SLUICE_DRY_RUN' "$rendered"; then
+    others=$(kubectl get hpa flink-taskmanager keda-hpa-flink-taskmanager --ignore-not-found -o name)
+    if [ -n "$others" ]; then
+        echo "up.sh: $others scales flink-taskmanager already: delete it, or run down.sh first" >&2
+        exit 1
+    fi
+fi
+
+# The pod template of a Job cannot be changed: where it has to be, the Job is made anew. So it is where Flink's
+# settings change, since it reads them at its start; the TaskManagers then start again, too.
+restart=
+answer=$(kubectl apply --dry-run=server -f "$rendered" 2>&1) || {
+    # One object's trouble a line; only the Job's is expected.
+    if printf '%s\n' "$answer" | grep -v -e '(server dry run)$' -e '^Warning: ' \
+        | grep -qv '^The Job "flink-jobmanager" is invalid: .*field is immutable$'; then
+        printf '%s\n' "$answer" >&2
+        exit 1
+    fi
+    restart=jobmanager
+}
+case $answer in
+    *configmap/flink-config\ configured* | *configmap/pravega-stream\ configured*) restart=all ;;
+esac
+if [ -n "$restart" ]; then
+    echo "the JobManager is to change: it is replaced, and goes on from its last checkpoint"
+    kubectl delete job flink-jobmanager --ignore-not-found --cascade=foreground --wait
 fi
 kubectl apply -f "$rendered"
+if [ "$restart" = all ]; then
+    kubectl rollout restart deployment/flink-taskmanager
+fi
 
 await "the JobManager's pod to run" scheduled
 await "the JobManager to lead and to answer" leads

@@ -179,8 +179,8 @@ impl Guard {
         guard(
             "restart_budget_spent",
             Attention::Wait,
-            "Changes have restarted the job as often within an hour as --restarts-per-hour allows; to shrink, half as \
-             often.",
+            "Changes have restarted the job as often within an hour as --restarts-per-hour allows; for a change that \
+             shrinks it half as often is enough.",
             "Time; a stream that changes less often; or a larger budget, if the job can bear it.",
         ),
     ];

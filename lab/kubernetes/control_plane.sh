@@ -76,18 +76,22 @@ start_kube_apiserver() {
 
 # On a machine with few cores a node may miss its reports for a while: it is not taken for lost.
 start_kube_controller_manager() {
-  start kube-controller-manager "$BIN/kube-controller-manager" $(as controller-manager) \
+  local flags; mapfile -t flags < <(as controller-manager)
+  start kube-controller-manager "$BIN/kube-controller-manager" "${flags[@]}" \
     --use-service-account-credentials --service-account-private-key-file="$KEYS/service-accounts.key" \
     --root-ca-file="$KEYS/ca.crt" --cluster-signing-cert-file="$KEYS/ca.crt" \
     --cluster-signing-key-file="$KEYS/ca.key" --node-monitor-grace-period=1h
 }
 
-start_kube_scheduler() { start kube-scheduler "$BIN/kube-scheduler" $(as scheduler); }
+start_kube_scheduler() {
+  local flags; mapfile -t flags < <(as scheduler)
+  start kube-scheduler "$BIN/kube-scheduler" "${flags[@]}"
+}
 
-# The flags by which a component is the user $1.
+# The flags by which a component is the user $1, one a line.
 as() {
-  echo "--kubeconfig=$RUN/$1.kubeconfig --authentication-kubeconfig=$RUN/$1.kubeconfig" \
-    "--authorization-kubeconfig=$RUN/$1.kubeconfig --bind-address=127.0.0.1 --leader-elect=false"
+  printf '%s\n' "--kubeconfig=$RUN/$1.kubeconfig" "--authentication-kubeconfig=$RUN/$1.kubeconfig" \
+    "--authorization-kubeconfig=$RUN/$1.kubeconfig" --bind-address=127.0.0.1 --leader-elect=false
 }
 
 control_plane_up() {

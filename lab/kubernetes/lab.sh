@@ -72,7 +72,7 @@ up() {
 started() {
   trap - INT TERM HUP EXIT
   say "Kubernetes $KUBERNETES runs; this machine reaches its pods and Services at $NETWORK.0.0/16"
-  echo "export KUBECONFIG=$ADMIN"
+  printf 'export KUBECONFIG=%q\n' "$ADMIN"
 }
 
 # A start that failed or was interrupted leaves nothing running, unless somebody wants to look. A cluster
@@ -123,7 +123,7 @@ case $command in
     for name in etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubelet kube-proxy; do
       is_running "$name" && echo "$name runs, log $LOGS/$name.log" || echo "$name does not run"
     done
-    echo "export KUBECONFIG=$ADMIN" ;;
+    printf 'export KUBECONFIG=%q\n' "$ADMIN" ;;
   stop) need_up; send KILL "$1" ;;
   start) need_up; "start_${1//-/_}" ;;
   freeze) need_up; send STOP "$1" ;;

@@ -33,7 +33,7 @@ addresses() {
 }
 
 # A cluster that somebody has is used as it is.
-own_cluster() { [[ -n ${KUBECONFIG:-} && ! $KUBECONFIG -ef $ADMIN ]]; }
+own_cluster() { [[ -n ${KUBECONFIG:-} && $KUBECONFIG != "$ADMIN" && ! $KUBECONFIG -ef $ADMIN ]]; }
 
 say() { echo "lab: $*" >&2; }
 fail() { say "$*"; exit 1; }

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sluice_core::StreamName;
+use tracing_subscriber::EnvFilter;
 
 use crate::{history::HistoryCommand, report::history_keeper::HistoryArgs};
 
@@ -110,6 +111,7 @@ pub struct RunArgs {
         env = "SLUICE_LOG",
         value_name = "FILTER",
         default_value = "info,kube_client=off,kube_runtime=off",
+        value_parser = log_filter,
         help_heading = "Agent"
     )]
     pub log: String,
@@ -266,6 +268,11 @@ impl PravegaArgs {
         let name = |stream: &String| StreamName { scope: self.scope.clone(), stream: stream.clone() };
         self.stream.iter().map(name).collect()
     }
+}
+
+/// A filter, as text: it is read again where logging starts.
+fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {

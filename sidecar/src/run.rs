@@ -1,17 +1,26 @@
 //! `sluice run`: wires the loop and the endpoints together, and ends them together.
 
 use std::{
-    collections::HashMap, env, io::IsTerminal as _, path::PathBuf, pin::pin, process::ExitCode, sync::Arc,
+    collections::HashMap,
+    env,
+    io::IsTerminal as _,
+    path::PathBuf,
+    pin::{Pin, pin},
+    process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::Context as _;
 use sluice_core::{Memory, Observation, Policy, PolicyOptions, decide};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    admin::{self, Admin},
+    admin::{self, Admin, ListenError},
     args::{LogFormat, OnBadConfig, RunArgs, Settings},
     clock,
     control_loop::ControlLoop,
@@ -35,21 +44,40 @@ use crate::{
 
 /// Runs the agent until SIGTERM or Ctrl-C.
 pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    // Before anything else: the first process of a container is not ended by a signal that it does not await.
+    let mut stop = pin!(asked_to_stop()?);
     start_logging(args.log_format, &args.log)?;
     let shared = Shared::default();
     let metrics = Arc::new(Metrics::new(shared.clone()));
-    let listener = admin::bind(args.listen).await?;
+    let listener = tokio::select! {
+        bound = bind(&args) => bound?,
+        _ = &mut stop => return Ok(ExitCode::SUCCESS),
+    };
     let admin = Admin { shared: shared.clone(), metrics: metrics.clone(), stuck_after: stuck_after(&args) };
     tracing::info!(listen = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "sluice starts");
 
     let mut keeper = HistoryKeeper::open(history_file(&args), config_map(&args), shared.clone(), metrics.clone()).await;
     tokio::select! {
         served = admin::serve(listener, admin) => served.context("the endpoints ended")?,
-        stopped = agent(&args, &shared, &metrics) => stopped?,
+        stopped = agent(&args, &shared, &metrics, stop) => stopped?,
         () = keeper.run() => {}
     }
     keeper.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the endpoints are served. An address that cannot be had is one more setting that must not keep the
+/// JobManager down.
+async fn bind(args: &RunArgs) -> Result<TcpListener, ListenError> {
+    loop {
+        match admin::bind(args.listen).await {
+            Err(error) if args.on_bad_config == OnBadConfig::Hold => {
+                tracing::error!(reason = "bad_config", "{error}; trying again (--on-bad-config hold)");
+                tokio::time::sleep(RETRY_BAD_CONFIG).await;
+            }
+            bound => return bound,
+        }
+    }
 }
 
 fn history_file(args: &RunArgs) -> Option<PathBuf> {
@@ -69,24 +97,29 @@ fn config_map(args: &RunArgs) -> Option<ConfigMapOptions> {
 
 /// The loop, until the agent is asked to stop. It is broken off between two awaits, and only then is the
 /// Lease given back.
-async fn agent(args: &RunArgs, shared: &Shared, metrics: &Arc<Metrics>) -> anyhow::Result<()> {
-    let mut stop = pin!(asked_to_stop());
+async fn agent(
+    args: &RunArgs,
+    shared: &Shared,
+    metrics: &Arc<Metrics>,
+    mut stop: Pin<&mut impl Future<Output = &'static str>>,
+) -> Result<(), BadConfig> {
     let mut said = Said::default();
     loop {
         let signal = match control_loop(args, shared, metrics).await {
             Ok(mut agent) => {
                 tracing::info!(policy = ?agent.policy, owner = agent.peers.owner.describe(), "configuration");
+                said = Said::default();
                 let signal = tokio::select! {
                     () = agent.run() => continue,
-                    signal = &mut stop => signal?,
+                    signal = &mut stop => signal,
                 };
                 agent.store.release().await;
                 signal
             }
-            Err(error) if args.on_bad_config == OnBadConfig::Exit => return Err(error.into()),
+            Err(error) if args.on_bad_config == OnBadConfig::Exit => return Err(error),
             Err(error) => tokio::select! {
-                () = hold(&error, &mut said, &args.settings, shared, metrics) => continue,
-                signal = &mut stop => signal?,
+                () = hold(&error, &mut said, args, shared, metrics) => continue,
+                signal = &mut stop => signal,
             },
         };
         tracing::info!(signal, "stopping; the TaskManagers stay as they are");
@@ -159,13 +192,17 @@ async fn place(args: &RunArgs, peers: &Peers) -> Result<Place, BadConfig> {
 }
 
 /// The pod's name, and what tells this process from the one before it in the same pod; then how the names of
-/// those before it begin, if they are certainly gone: a container's first process has outlived none of its kind.
+/// those before it begin, if they are certainly gone: the first process of a container has none of its kind
+/// beside it. A pod is told by its uid, since a `StatefulSet` gives the name of one that is lost to the next.
 fn identity() -> (String, Option<String>) {
-    let (pod, process) = (instance(), std::process::id());
-    let before = format!("{pod}_{process:x}-");
-    let name = format!("{before}{:x}", clock::now().as_millisecond());
-    let first_in_its_pod = process == 1 && env::var_os("POD_NAME").is_some();
-    (name, first_in_its_pod.then_some(before))
+    let (pod, process, now) = (instance(), std::process::id(), clock::now().as_millisecond());
+    match env::var("POD_UID") {
+        Ok(uid) if process == 1 && !uid.is_empty() => {
+            let before = format!("{pod}_{uid:.8}-");
+            (format!("{before}{now:x}"), Some(before))
+        }
+        _ => (format!("{pod}_{process:x}-{now:x}"), None),
+    }
 }
 
 /// What was said of a configuration that cannot be acted on, and where else it is told.
@@ -178,14 +215,14 @@ struct Said {
 /// Stays up for a while with a configuration that cannot be acted on, then lets it be tried again (a
 /// file may have been mounted meanwhile): in the JobManager pod a sidecar that exits would keep the
 /// JobManager down with it.
-async fn hold(error: &BadConfig, said: &mut Said, settings: &Settings, shared: &Shared, metrics: &Metrics) {
+async fn hold(error: &BadConfig, said: &mut Said, args: &RunArgs, shared: &Shared, metrics: &Metrics) {
     let problem = redact(&error.to_string());
     if said.problem != problem {
         tracing::error!(reason = "bad_config", "{problem}; holding (--on-bad-config hold)");
         said.problem.clone_from(&problem);
     }
-    if said.events.is_none() && settings.owner.deployment.is_some() {
-        let owner = observe::owner(settings, Access::ReadOnly).await.ok();
+    if said.events.is_none() && args.settings.owner.deployment.is_some() && !args.dry_run {
+        let owner = observe::owner(&args.settings, Access::ReadOnly).await.ok();
         said.events = owner.and_then(|owner| owner.kubernetes().map(Events::start).map(|events| (owner, events)));
     }
     let (Ok(policy), memory) = (Policy::try_from(PolicyOptions::default()), Memory::default()) else { return };
@@ -215,12 +252,15 @@ fn stuck_after(args: &RunArgs) -> Duration {
     args.poll + slowest + Duration::from_secs(30)
 }
 
-async fn asked_to_stop() -> std::io::Result<&'static str> {
+/// From the call on, a signal to stop is noticed; the future tells which one came.
+fn asked_to_stop() -> std::io::Result<impl Future<Output = &'static str>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
-    }
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
 }
 
 fn start_logging(format: LogFormat, filter: &str) -> anyhow::Result<()> {

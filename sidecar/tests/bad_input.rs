@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    process::{Command, Stdio},
+};
 
 /// Runs `sluice run` with `extra` flags and answers exit code and standard error.
 fn run(extra: &[&str]) -> (Option<i32>, String) {
@@ -39,7 +44,7 @@ fn each_names_its_flag_and_what_was_seen() {
         (&["--settle", "soon"], 2, &["--settle", "soon"]),
         (&["--ratio", "0"], 2, &["--ratio"]),
         (&["--listen", "nowhere"], 2, &["--listen", "nowhere"]),
-        (&["--log", "sluice=loud"], 70, &["--log", "sluice=loud"]),
+        (&["--log", "sluice=loud"], 2, &["--log", "sluice=loud"]),
     ] {
         let (status, said) = run(extra);
         assert_eq!(status, Some(code), "{extra:?}: {said}");
@@ -77,4 +82,22 @@ fn a_command_that_is_not_there_is_named() {
     };
     assert_eq!(status, Some(78), "{said}");
     assert!(said.contains("--task-manager-command") && said.contains("/nowhere/taskmanager.sh"), "{said}");
+}
+
+/// As in the JobManager's pod, where a sidecar that ends would keep the JobManager down.
+#[test]
+fn an_address_that_is_taken_is_waited_for_where_it_is_to_hold() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut agent = Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .args(["run", "--on-bad-config", "hold", "--listen", &taken.local_addr().unwrap().to_string()])
+        .args(["--pravega-controller", "tcp://127.0.0.1:1", "--scope", "s", "--stream", "t", "--no-flink"])
+        .args(["--deployment", "tm", "--no-lease"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(agent.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.unwrap().contains("trying again")));
+    let pid = rustix::process::Pid::from_child(&agent);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(agent.wait().unwrap().success());
 }

@@ -142,6 +142,7 @@ fn what_cannot_be_edited_is_said_with_its_place() {
         (job(usual), "D --namespace g", "is in namespace f, not in g"),
         (job(usual), "S", "say --deployment NAME"),
         (job(usual), "--deployment tm", "--pravega-controller"),
+        (job(usual), "D --listen 127.0.0.1:9464", "is not reached from outside the pod"),
         (job(usual), "D --min-task-managers 9 --max-task-managers 3", "would not take these"),
         (job("      containers: [{name: sluice}]\n"), "D", "an ordinary container is named sluice"),
         (job("      initContainers: [{name: sluice}]\n"), "D", "no restartPolicy: Always"),

@@ -51,7 +51,13 @@ pub fn inject_into(texts: Vec<(String, String)>, request: &Request) -> Result<In
     let container = container(present.map(|(_, value)| value), &names, request, &job_manager.place)?;
     check_port(pod, &container, &job_manager.place)?;
     check_token(&objects, pod, &names, &job_manager.place)?;
-    if request.image.is_none() && container.get("image").and_then(Value::as_str) != Some(agent::IMAGE) {
+    let image = container.get("image").and_then(Value::as_str);
+    if image == Some(agent::IMAGE) {
+        notes.push(format!(
+            "the image is {}, of no registry; --image names the one that you have pushed.",
+            agent::IMAGE
+        ));
+    } else if request.image.is_none() {
         notes.push(format!("{} keeps its image; --image sets another.", job_manager.place));
     }
 
@@ -188,6 +194,13 @@ fn names(
         ));
     }
     let service_account = account.unwrap_or(&job_manager.place.name).to_owned();
+    if account.is_none() {
+        notes.push(format!(
+            "{} gets an account of its own, {service_account}. What it had as `default` (imagePullSecrets, a \
+             RoleBinding for high availability) has to be given to that one, too.",
+            job_manager.place
+        ));
+    }
     let says_namespace = job_manager.namespace().is_some();
     Ok((Names { deployment, lease, service_account, history, namespace, says_namespace }, account.is_some()))
 }

@@ -99,5 +99,9 @@ pub fn check(variables: &[(String, String)], some_stand_elsewhere: bool) -> Resu
         Ok(_) => return Ok(None),
     };
     Policy::try_from(&run.settings.policy).map_err(|error| InjectError::Settings(error.to_string()))?;
+    if run.listen.ip().is_loopback() {
+        let trouble = "is not reached from outside the pod, not even by the kubelet that asks for /live";
+        return Err(InjectError::Settings(format!("--listen {} {trouble}; take 0.0.0.0", run.listen)));
+    }
     Ok(Some(run))
 }

@@ -43,6 +43,9 @@ const WAITING: usize = 32;
 /// The longest note that an Event may have is 1 kB.
 const LONGEST: usize = 900;
 
+/// 429 Too Many Requests: an API server that has just come back asks for patience.
+const BUSY: u16 = 429;
+
 /// Where Events go.
 #[derive(Debug)]
 pub struct Events {
@@ -89,13 +92,17 @@ impl Events {
                 for _ in 0..ATTEMPTS {
                     match tokio::time::timeout(timeout, recorder.publish(&event, &about)).await {
                         Ok(Ok(())) => break,
-                        Ok(Err(kube::Error::Api(refused))) if refused.code < 500 => {
+                        Ok(Err(kube::Error::Api(refused))) if refused.code == 403 => {
                             if !std::mem::replace(&mut said, true) {
                                 tracing::warn!(
                                     %refused, reason = event.reason,
                                     "Events cannot be written: they take the verbs [create, patch] for events in events.k8s.io"
                                 );
                             }
+                            break;
+                        }
+                        Ok(Err(kube::Error::Api(refused))) if refused.code < 500 && refused.code != BUSY => {
+                            tracing::warn!(%refused, reason = event.reason, "an Event was not taken");
                             break;
                         }
                         Ok(Err(_)) | Err(_) => tokio::time::sleep(BETWEEN_ATTEMPTS).await,
@@ -116,7 +123,7 @@ impl Events {
     ) {
         let (Some(to), Some(about)) = (&self.to, about) else { return };
         let send = |reason: &str, action: String, note: String, kind: EventType| {
-            let note = note.chars().take(LONGEST).collect();
+            let note = note[..note.floor_char_boundary(LONGEST)].to_owned();
             let told = Told { about: about.clone(), reason: camel_case(reason), action, note, kind };
             // Full: the API server is away, and what lasts is told again.
             let _ = to.try_send(told);
