@@ -49,8 +49,10 @@ pub struct HistoryConfigMap {
     api: Api<ConfigMap>,
     name: String,
     timeout: Duration,
-    /// A text that was found there and could not be understood.
+    /// A text that was found there and could not be understood, or was read too late to be gone on with.
     bad: Option<String>,
+    /// What is there could not be read at the start: it is set aside before it would be written over.
+    unread: bool,
 }
 
 impl std::fmt::Debug for HistoryConfigMap {
@@ -80,23 +82,30 @@ impl HistoryConfigMap {
             Some(namespace) => Api::namespaced(client, &namespace),
             None => Api::default_namespaced(client),
         };
-        let mut place = Self { api, name, timeout, bad: None };
+        let mut place = Self { api, name, timeout, bad: None, unread: false };
         let kept = place.read().await;
         Ok((place, kept))
     }
 
+    async fn text(&self) -> Result<Option<String>, ConfigMapError> {
+        match tokio::time::timeout(self.timeout, self.api.get_opt(&self.name)).await {
+            Ok(Ok(found)) => Ok(found.and_then(|mut found| found.data.as_mut()?.remove(KEY))),
+            Ok(Err(error)) => Err(self.failed(told(&error))),
+            Err(_) => Err(self.failed("no answer in time".into())),
+        }
+    }
+
+    fn failed(&self, problem: String) -> ConfigMapError {
+        ConfigMapError { name: self.name.clone(), problem }
+    }
+
     async fn read(&mut self) -> Kept {
-        let found = match tokio::time::timeout(self.timeout, self.api.get_opt(&self.name)).await {
-            Ok(Ok(found)) => found.and_then(|mut found| found.data.as_mut()?.remove(KEY)),
-            Ok(Err(error)) => {
-                tracing::warn!(config_map = self.name, %error, "the history cannot be read; starting without it");
-                None
-            }
-            Err(_) => {
-                tracing::warn!(config_map = self.name, "the history was not answered in time; starting without it");
-                None
-            }
-        };
+        let found = self.text().await;
+        self.unread = found.is_err();
+        let found = found.unwrap_or_else(|error| {
+            tracing::warn!(config_map = self.name, %error, "the history cannot be read; starting without it");
+            None
+        });
         let Some(text) = found else { return Kept::default() };
         let (kept, damage) = Kept::from_text(&text);
         if let Some(damage) = damage {
@@ -111,7 +120,11 @@ impl HistoryConfigMap {
 
     /// Replaces the text, and creates the ConfigMap where there is none.
     pub async fn write(&mut self, kept: &Kept) -> Result<(), ConfigMapError> {
-        let fail = |problem: String| ConfigMapError { name: self.name.clone(), problem };
+        if self.unread {
+            self.bad = self.text().await?;
+            self.unread = false;
+        }
+        let fail = |problem: String| self.failed(problem);
         let text = cut(kept).map_err(|error| fail(error.to_string()))?;
         let mut data = serde_json::Map::from_iter([(KEY.to_owned(), json!(text))]);
         if let Some(bad) = &self.bad {
@@ -140,9 +153,17 @@ impl HistoryConfigMap {
                 self.bad = None;
                 Ok(())
             }
-            Ok(Err(error)) => Err(fail(error.to_string())),
+            Ok(Err(error)) => Err(fail(told(&error))),
             Err(_) => Err(fail("no answer in time".into())),
         }
+    }
+}
+
+/// In the API server's own words, where it has answered: they name the right that is missing.
+fn told(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
     }
 }
 
