@@ -96,12 +96,14 @@ down() {
   rm -rf "$RUN"/containerd/io.containerd.{grpc.v1.cri,runtime.v2.task}
 }
 
-# import_image FILE: unless the node has had it since the file was made.
+# import_image FILE: unless the node has had this very file since it was made.
 import_image() {
-  local stamp; stamp=$RUN/$(basename "$1" .tar).imported
-  [[ $1 != - && $stamp -nt $1 ]] && return
-  ctr images import - < <(cat "$1")
-  [[ $1 == - ]] || touch "$stamp"
+  [[ $1 != - ]] || { ctr images import -; return; }
+  local file stamp; file=$(realpath "$1"); stamp=$RUN/imported/${file//\//_}
+  [[ ! $stamp -nt $file ]] || { say "$1 is there already"; return; }
+  ctr images import - < <(cat "$file")
+  mkdir -p "$RUN/imported"
+  touch "$stamp"
 }
 
 # The file that is locked during a start; what is started must not keep it open.
