@@ -134,5 +134,5 @@ case $command in
   ctr) need_up; ctr "$@" ;;
   host) need_up; echo "$HOST_IP" ;;
   exec) need_up; on_machine "$@" ;;
-  *) sed -n 's/^# \{0,1\}//p' "$HERE/lab.sh" | head -n 27; [[ $command == help ]] ;;
+  *) sed -n '2,/^set /s/^# \{0,1\}//p' "$HERE/lab.sh"; [[ $command == help ]] ;;
 esac
