@@ -32,12 +32,13 @@ binaries() {
 
 # image NAME BINARY PATH: under the name and at the path that KEDA's manifests have.
 image() {
-  local root; root=$(mktemp -d)
-  install -D -m 755 "$KEDA/$2" "$root/$3"
+  local root name=ghcr.io/kedacore/$1:$VERSION
+  [[ -n $("$HERE/lab.sh" ctr images ls -q "name==$name") ]] && return
+  root=$(mktemp -d)
   chmod 755 "$root"
-  python3 "$HERE/one_layer_image.py" "ghcr.io/kedacore/$1:$VERSION" "$root" "$3" > "$root.tar"
-  "$HERE/lab.sh" import "$root.tar" > /dev/null
-  rm -rf "$root" "$root.tar"
+  install -D -m 755 "$KEDA/$2" "$root/$3"
+  python3 "$HERE/one_layer_image.py" "$name" "$root" "$3" | "$HERE/lab.sh" import - > /dev/null
+  rm -rf "$root"
 }
 
 manifests() {
