@@ -118,10 +118,11 @@ pub async fn flink_is_encrypted_for_everyone(pravega: &mut Pravega) -> Result<()
     let any_client = ("security.ssl.rest.authentication-enabled".to_owned(), "false".to_owned());
     let setting = Setting { flink: "2.3.0".to_owned(), secure: true, options: vec![any_client], ..Setting::default() };
     let mut scene = Scene::open_as(pravega, "encrypted", &setting).await?;
-    let ca = scene.flink.security().context("no security")?.ca_file();
+    let security = scene.flink.security().context("no security")?;
+    let (ca, other) = (security.ca_file(), security.client_certificate_file());
     let plan = scene.agent_plan();
-    let found = check(&plan, &[])?;
-    ensure!(found.contains("no encrypted connection to Flink"), "it trusts a CA that nobody has named: {found}");
+    let found = check(&plan, &["--flink-ca", path(&other)])?;
+    ensure!(found.contains("no encrypted connection to Flink"), "it trusts a CA that is another's: {found}");
     let found = check(&plan, &["--flink-ca", path(&ca)])?;
     ensure!(found.contains(", encrypted\n"), "{found}");
     let flags = ["--flink-ca", path(&ca)].into_iter().map(str::to_owned).chain(plan.flags.clone()).collect();
