@@ -3,7 +3,8 @@
 #   make demo    a real Pravega stream changes its segments, a real Flink job follows it
 #   make test    all tests, with the real Pravega and Flink of the lab
 #   make test-kubernetes     the agent in the JobManager's pod on a real Kubernetes, and all that can go wrong there,
-#                            part of `make test` where the machine can (root, cgroups); test-kubernetes-matrix: on 1.33 with KEDA
+#                            part of `make test` where the machine can (root, cgroups)
+#   make test-kubernetes-matrix   the same on Kubernetes 1.33, and with KEDA
 #   make test-flink-matrix   changes of width on every version of Flink from 1.17 on
 #   make test-auto-scale     a stream that Pravega splits and merges by itself, in its own time
 #   make test-observability  metrics, rules and dashboards with the real Prometheus, part of `make test`
@@ -80,10 +81,10 @@ test-page: bins
 
 # One Pravega, one load, one Flink with the agent, in real pods on the lab's Kubernetes: the scenes of
 # tests/e2e/tests/kubernetes.rs, some ten minutes, each of which says what it does. Before them the API server
-# is asked whether it takes what `sluice inject` makes of each kind of manifest. Where no cluster can be
-# started (no root, no cgroups, no Go) the reason is said. A cluster that
-# was not running before is stopped again, unless a scene failed. With KEDA=1 the cluster gets KEDA, which the
-# scene with a ScaledObject needs; the first time it is built from Go modules (ten minutes on two cores).
+# is asked whether it takes what `sluice inject` makes of each kind of manifest. Where no cluster can be started
+# (no root, no cgroups, no Go) the reason is said. A cluster that was not running before is stopped again, unless a
+# scene failed. With KEDA=1 the cluster gets KEDA, which the scene with a ScaledObject needs; the first time it is
+# built from Go modules (ten minutes on two cores).
 KUBERNETES_LAB    := lab/kubernetes/lab.sh
 test-kubernetes: bins jobs
 	@was=$$($(KUBERNETES_LAB) status >/dev/null 2>&1 && echo running); \
@@ -155,7 +156,8 @@ bench-clients:
 	$(CARGO) build --release -p data-generator
 	$(CARGO) bench -p sluice-e2e --bench clients --profile dev
 
-# KUBERNETES='--quick' makes fewer changes, KUBERNETES='--keda' all of them with KEDA too. What is measured is built for release.
+# KUBERNETES='--quick' makes fewer changes, KUBERNETES='--keda' all of them with KEDA too. What is measured is
+# built for release.
 bench-kubernetes: lab-up
 	@command -v prometheus >/dev/null || apt-get install --yes --no-install-recommends prometheus
 	$(CARGO) build --release -p sluice

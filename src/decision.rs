@@ -262,7 +262,7 @@ impl Hold {
             Self::CatchingUp { pending: None } => {
                 "the job may be catching up: no checkpoint has completed since its last restart".into()
             }
-            Self::RestartBudgetSpent { .. } => "the job was restarted as often as an hour allows".into(),
+            Self::RestartBudgetSpent { .. } => "the restarts that an hour allows for such a change are spent".into(),
             Self::CapacityLimited { registered, shortage, .. } => {
                 let why = shortage.as_ref().map_or_else(String::new, |shortage| format!(": {shortage}"));
                 format!("only {registered} TaskManagers are registered at Flink, fewer than asked for{why}")

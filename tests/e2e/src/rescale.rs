@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use sluice_lab::{FlinkVersion, Mode, Pravega};
+use sluice_lab::{FlinkVersion, Mode, Pravega, rig::Agent};
 
-use crate::scene::{LONG, Scene, Setting};
+use crate::scene::{LONG, MANY_RESTARTS, Scene, Setting};
 
 /// The widths after the first, which is 1: up and down, by one and by several.
 pub const WIDTHS: [u32; 6] = [3, 2, 4, 1, 2, 1];
@@ -45,7 +45,9 @@ pub async fn rescale_and_prove(pravega: &Pravega, flink: &str, mode: Mode) -> Re
     let stream = format!("{strategy}-{}", flink.replace('.', "-"));
     let mut scene = Scene::open_as(pravega, &stream, &setting).await?;
     let load = scene.load(RATE)?;
-    let mut agent = scene.agent().await?;
+    let mut plan = scene.agent_plan();
+    plan.flags.extend(MANY_RESTARTS.map(str::to_owned));
+    let mut agent = Agent::start(&scene.run, &plan).await?;
     agent.wait_in_step(1, LONG).await?;
     scene.flink.wait_checkpoint(LONG).await?;
     let (mut from, mut told) = (1, Vec::new());

@@ -15,6 +15,9 @@ pub const SCOPE: &str = "lab";
 /// Policy flags that make a test short: what is tested is what happens, not how long it is waited for.
 pub const QUICK: [&str; 6] = ["--cooldown-up", "2s", "--cooldown-down", "2s", "--scale-down-window", "8s"];
 
+/// For more changes in a few minutes than the job would otherwise bear within an hour.
+pub const MANY_RESTARTS: [&str; 2] = ["--restarts-per-hour", "100"];
+
 /// Long enough for anything on two busy cores.
 pub const LONG: Duration = Duration::from_secs(150);
 

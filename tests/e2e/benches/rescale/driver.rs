@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use sluice_e2e::scene::QUICK;
+use sluice_e2e::scene::{MANY_RESTARTS, QUICK};
 use sluice_lab::Mode;
 
 /// How often the modelled metric pipeline scrapes, and how often its autoscaler looks.
@@ -51,7 +51,7 @@ impl Driver {
 
     /// The flags of the agent, if there is one.
     pub fn agent(self) -> Option<Vec<String>> {
-        let mut flags = QUICK.map(str::to_owned).to_vec();
+        let mut flags: Vec<_> = QUICK.into_iter().chain(MANY_RESTARTS).map(str::to_owned).collect();
         match self {
             Self::Adaptive | Self::Reactive => Some(flags),
             Self::Spare => {
