@@ -91,7 +91,7 @@ test-kubernetes: bins jobs
 	if cluster=$$($(KUBERNETES_LAB) up); then \
 	    eval "$$cluster"; \
 	    $(MAKE) --no-print-directory lab-images \
-	    && $(CARGO) test -p sluice --test inject -- --ignored \
+	    && $(CARGO) test --workspace --test inject -- --ignored \
 	    && { [ -z "$(KEDA)" ] || lab/kubernetes/keda/keda.sh up; } \
 	    && $(CARGO) test -p sluice-e2e --test kubernetes -- --ignored --nocapture $(SCENE) \
 	    && { [ -n "$$was" ] || $(KUBERNETES_LAB) down; }; \
