@@ -39,7 +39,7 @@ pub(crate) fn may_grow(
     }
     let restarts = restarts_the_job(strategy, from, to);
     rested(now, memory, Direction::Up, policy.cooldown_up(), restarts)?;
-    if restarts { within_budget(now, memory, policy.restarts_per_hour()) } else { Ok(()) }
+    if restarts { within_budget(memory, policy.restarts_per_hour()) } else { Ok(()) }
 }
 
 /// Shrinking stops TaskManagers: it needs a job that runs, keeps up, and has wanted less for a while.
@@ -85,7 +85,7 @@ pub(crate) fn may_shrink(
         _ => {}
     }
     rested(now, memory, Direction::Down, policy.cooldown_down(), true)?;
-    within_budget(now, memory, policy.restarts_per_hour_to_shrink())?;
+    within_budget(memory, policy.restarts_per_hour_to_shrink())?;
     Ok(to)
 }
 
@@ -134,11 +134,11 @@ pub fn cooling_until(now: Timestamp, memory: &Memory, policy: &Policy, direction
 }
 
 /// Fewer restarts than the budget within the last hour, or else when enough of them will be an hour ago.
-fn within_budget(now: Timestamp, memory: &Memory, budget: u32) -> Result<(), Hold> {
-    let budget = usize::try_from(budget).unwrap_or(usize::MAX);
-    let mut restarts = memory.restarts.clone();
-    let Some(too_many) = restarts.len().checked_sub(budget) else { return Ok(()) };
-    restarts.sort_unstable();
-    let last_to_go = restarts.get(too_many).copied().unwrap_or(now);
-    Err(Hold::RestartBudgetSpent { until: last_to_go + HOUR })
+fn within_budget(memory: &Memory, budget: u32) -> Result<(), Hold> {
+    let newer = usize::try_from(budget).unwrap_or(usize::MAX).saturating_sub(1);
+    // They stand in the order of time.
+    match memory.restarts.iter().rev().nth(newer) {
+        Some(last_to_go) => Err(Hold::RestartBudgetSpent { until: *last_to_go + HOUR }),
+        None => Ok(()),
+    }
 }

@@ -16,14 +16,14 @@ const SERVICE_ACCOUNT: &str = include_str!("../../../deploy/components/service-a
 const HISTORY_RULE: &str = "  # The history outlives the pod in this one (--history-config-map).
   - apiGroups: [\"\"]
     resources: [configmaps]
-    resourceNames: [{name}]
+    resourceNames: [{history}]
     verbs: [get, patch]
 ";
 const HISTORY: &str = "# What the agent keeps of its history (--history-config-map). Deleting it loses nothing else.
 apiVersion: v1
 kind: ConfigMap
 metadata:
-  name: {name}
+  name: {history}
   labels:
     app.kubernetes.io/name: sluice
 ";
@@ -57,10 +57,11 @@ impl Names {
     fn filled(&self, template: &str) -> String {
         // Marks first: a name that was filled in must not be taken for one to fill.
         let marks = [
-            ("sluice-flink-taskmanager", '\u{1}', &self.lease),
+            ("sluice-flink-taskmanager", '\u{1}', self.lease.as_str()),
             ("flink-taskmanager", '\u{2}', &self.deployment),
             ("flink-jobmanager", '\u{3}', &self.service_account),
             ("  name: sluice\n", '\u{4}', &self.lease),
+            ("{history}", '\u{5}', self.history.as_deref().unwrap_or_default()),
         ];
         let mut text = template.to_owned();
         for (name, mark, _) in &marks {
@@ -68,16 +69,12 @@ impl Names {
             text = text.replace(name, &line);
         }
         for (_, mark, name) in &marks {
-            text = text.replace(*mark, &scalar(&Value::from(name.as_str())));
+            text = text.replace(*mark, &scalar(&Value::from(*name)));
         }
-        self.in_namespace(text)
-    }
-
-    fn in_namespace(&self, text: String) -> String {
-        if !self.says_namespace {
-            return text;
+        if self.says_namespace {
+            text = text.replacen("metadata:\n", &format!("metadata:\n  namespace: {}\n", self.quoted_namespace()), 1);
         }
-        text.replacen("metadata:\n", &format!("metadata:\n  namespace: {}\n", self.quoted_namespace()), 1)
+        text
     }
 
     fn quoted_namespace(&self) -> String {
@@ -89,10 +86,8 @@ impl Names {
     pub fn objects(&self, with_service_account: bool) -> Vec<String> {
         let binding = format!("{}    namespace: {}\n", self.filled(ROLE_BINDING), self.quoted_namespace());
         let account = with_service_account.then(|| self.filled(SERVICE_ACCOUNT));
-        let history = self.history.as_ref().map(|name| scalar(&Value::from(name.as_str())));
-        let of_history = |text: &str| history.as_ref().map(|name| text.replace("{name}", name));
-        let role = self.filled(ROLE) + &of_history(HISTORY_RULE).unwrap_or_default();
-        let map = of_history(HISTORY).map(|text| self.in_namespace(text));
+        let (right, map) = self.history.as_ref().map(|_| (HISTORY_RULE, self.filled(HISTORY))).unzip();
+        let role = self.filled(&[ROLE, right.unwrap_or_default()].concat());
         account.into_iter().chain([self.filled(LEASE), role, binding]).chain(map).collect()
     }
 }

@@ -124,8 +124,7 @@ impl HistoryConfigMap {
             self.bad = self.text().await?;
             self.unread = false;
         }
-        let fail = |problem: String| self.failed(problem);
-        let text = cut(kept).map_err(|error| fail(error.to_string()))?;
+        let text = cut(kept).map_err(|error| self.failed(error.to_string()))?;
         let mut data = serde_json::Map::from_iter([(KEY.to_owned(), json!(text))]);
         if let Some(bad) = &self.bad {
             data.insert(BAD.to_owned(), json!(bad));
@@ -153,8 +152,8 @@ impl HistoryConfigMap {
                 self.bad = None;
                 Ok(())
             }
-            Ok(Err(error)) => Err(fail(told(&error))),
-            Err(_) => Err(fail("no answer in time".into())),
+            Ok(Err(error)) => Err(self.failed(told(&error))),
+            Err(_) => Err(self.failed("no answer in time".into())),
         }
     }
 }

@@ -120,13 +120,13 @@ pub async fn flink_is_encrypted_for_everyone(pravega: &mut Pravega) -> Result<()
     let mut scene = Scene::open_as(pravega, "encrypted", &setting).await?;
     let security = scene.flink.security().context("no security")?;
     let (ca, other) = (security.ca_file(), security.client_certificate_file());
-    let plan = scene.agent_plan();
+    let mut plan = scene.agent_plan();
     let found = check(&plan, &["--flink-ca", path(&other)])?;
     ensure!(found.contains("no encrypted connection to Flink"), "it trusts a CA that is another's: {found}");
     let found = check(&plan, &["--flink-ca", path(&ca)])?;
     ensure!(found.contains(", encrypted\n"), "{found}");
-    let flags = ["--flink-ca", path(&ca)].into_iter().map(str::to_owned).chain(plan.flags.clone()).collect();
-    let mut agent = Agent::start(&scene.run, &AgentPlan { flags, ..plan }).await?;
+    plan.flags.extend(["--flink-ca", path(&ca)].map(str::to_owned));
+    let mut agent = Agent::start(&scene.run, &plan).await?;
     for width in [2, 1] {
         scene.scale(width).await?;
         agent.wait_in_step(width.into(), LONG).await?;
