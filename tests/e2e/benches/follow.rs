@@ -192,7 +192,7 @@ async fn idle(lane: &Lane) -> Result<String> {
     let share = cpu.percent()?;
     let size = fs::metadata(release_binary()?)?.len();
     Ok(format!(
-        "watching for {} s at one look a second: RSS {:.1} MiB, CPU {share:.2} % of a core\nstripped binary: {:.1} MiB",
+        "watching for {} s at two looks a second: RSS {:.1} MiB, CPU {share:.2} % of a core\nstripped binary: {:.1} MiB",
         IDLE.as_secs(),
         peak,
         size as f64 / f64::from(1 << 20),

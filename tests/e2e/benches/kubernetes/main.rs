@@ -96,7 +96,10 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// What Sluice is timed beside.
+/// The follower that is timed.
+const SLUICE: &str = "Sluice";
+
+/// What it is timed beside.
 #[derive(Clone, Copy)]
 enum Rival {
     Hpa,
@@ -150,9 +153,6 @@ fn print_costs(costs: &[(&str, Cpu)]) -> Result<()> {
 /// One stream and its followers.
 struct Lane {
     stream: String,
-    hpa: String,
-    keda: String,
-    sluice: String,
     admin: Admin,
     agent: Process,
 }
@@ -172,26 +172,22 @@ impl Lane {
             .args(["--no-lease", "--scale-down-window", "0s", "--cooldown-up", "0s", "--cooldown-down", "0s"])
             .args(["--restarts-per-hour", "1000"]);
         let agent = Process::start(run, &format!("agent-{index}"), &launch)?;
-        let of = |follower| format!("{stream}-{follower}");
-        Ok(Self { hpa: of("hpa"), keda: of("keda"), sluice: of("sluice"), stream, admin, agent })
+        Ok(Self { stream, admin, agent })
     }
 
-    /// The Deployment of one.
-    fn deployment(&self, rival: Rival) -> &str {
-        match rival {
-            Rival::Hpa => &self.hpa,
-            Rival::Keda => &self.keda,
-        }
+    /// The Deployment of a follower, by the name that is printed.
+    fn deployment(&self, follower: &str) -> String {
+        format!("{}-{}", self.stream, follower.to_lowercase())
     }
 
     /// Up and down again, so many times; how long each follower took.
     async fn rounds(&self, replicas: &Replicas, rival: Rival, rounds: u32) -> Result<Times> {
-        let rival = self.deployment(rival);
+        let (rival, sluice) = (self.deployment(rival.name()), self.deployment(SLUICE));
         // The first change of all finds a pipeline that has not seen the stream, and is not counted.
-        let changed = self.scale(&self.admin, 2).await?;
-        replicas.reaches(rival, 2, changed, LIMIT).await?;
-        let changed = self.scale(&self.admin, 1).await?;
-        replicas.reaches(rival, 1, changed, LIMIT).await?;
+        for width in [2, 1] {
+            let changed = self.scale(&self.admin, width).await?;
+            replicas.reaches(&rival, width, changed, LIMIT).await?;
+        }
         let mut times = Times::default();
         for round in 0..rounds {
             for (width, of_rival, of_sluice) in
@@ -202,8 +198,8 @@ impl Lane {
                 tokio::time::sleep(Duration::from_millis(5000 + salt * 613 % 15_000)).await;
                 let changed = self.scale(&self.admin, width).await?;
                 let (slow, quick) = tokio::try_join!(
-                    replicas.reaches(rival, width, changed, LIMIT),
-                    replicas.reaches(&self.sluice, width, changed, LIMIT)
+                    replicas.reaches(&rival, width, changed, LIMIT),
+                    replicas.reaches(&sluice, width, changed, LIMIT)
                 )?;
                 of_rival.push(slow);
                 of_sluice.push(quick);
@@ -214,12 +210,12 @@ impl Lane {
 
     /// One large change, and by which steps each follower makes it.
     async fn steps(&self, replicas: &Replicas, rival: Rival, from: u32, to: u32) -> Result<()> {
-        let followers = [("Sluice", &*self.sluice), (rival.name(), self.deployment(rival))];
-        let before = followers.map(|(_, deployment)| replicas.of(deployment).len());
+        let followers = [SLUICE, rival.name()].map(|follower| (follower, self.deployment(follower)));
+        let before = followers.each_ref().map(|(_, deployment)| replicas.of(deployment).len());
         let changed = self.scale(&self.admin, to).await?;
         for ((follower, deployment), before) in followers.into_iter().zip(before) {
-            let took = replicas.reaches(deployment, to, changed, LIMIT).await?;
-            let steps: Vec<_> = replicas.of(deployment)[before..].iter().map(|asked| asked.replicas).collect();
+            let took = replicas.reaches(&deployment, to, changed, LIMIT).await?;
+            let steps: Vec<_> = replicas.of(&deployment)[before..].iter().map(|asked| asked.replicas).collect();
             println!(
                 "  {from} → {to}  {follower:<7} {} patch(es) {steps:?}, done after {:.1} s",
                 steps.len(),
@@ -268,7 +264,7 @@ impl Times {
         for (what, of_rival, of_sluice) in
             [("up, 1 → 4", &self.rival_up, &self.sluice_up), ("down, 4 → 1", &self.rival_down, &self.sluice_down)]
         {
-            for (follower, samples) in [(rival.name(), of_rival), ("Sluice", of_sluice)] {
+            for (follower, samples) in [(rival.name(), of_rival), (SLUICE, of_sluice)] {
                 let p = |share| percentile(samples, share).as_secs_f64();
                 println!(
                     "  {what:<12} {follower:<7} n={} p50 {:.2}, p99 {:.2}, max {:.2}",

@@ -6,7 +6,7 @@ use anyhow::Result;
 use sluice_e2e::process_cost::instant;
 use sluice_lab::{Admin, Pravega, Scaling};
 
-use super::{Lane, cluster::Pipeline, replicas::Replicas};
+use super::{Lane, Rival, SLUICE, cluster::Pipeline, replicas::Replicas};
 
 /// How often the four numbers are read.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
@@ -55,8 +55,8 @@ impl<'a> Scene<'a> {
             let look = Look {
                 segments: u32::try_from(self.lane.admin.segments("bench", &self.lane.stream).await?.len())?,
                 metric: self.pipeline.sees(&self.lane.stream).await?,
-                hpa: self.replicas.now(&self.lane.hpa),
-                sluice: self.replicas.now(&self.lane.sluice),
+                hpa: self.replicas.now(&self.lane.deployment(Rival::Hpa.name())),
+                sluice: self.replicas.now(&self.lane.deployment(SLUICE)),
             };
             let passed = before.elapsed();
             before = instant();
