@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sluice_core::StreamName;
 use tracing_subscriber::EnvFilter;
 
-use crate::{history::HistoryCommand, report::history_keeper::HistoryArgs};
+use crate::{history::HistoryCommand, kubernetes::ConnectOptions, report::history_keeper::HistoryArgs};
 
 mod flink;
 mod inject;
@@ -46,12 +46,12 @@ Exit codes:
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the agent: observe, decide, act, report, once a second until stopped.
+    /// Run the agent: observe, decide, act, report, twice a second until stopped.
     Run(RunArgs),
     /// Look once, print the decision and what leads to it, and change nothing.
     Plan(ReportArgs),
     /// Look at everything the agent needs and say how to mend what is missing.
-    Check(ReportArgs),
+    Check(CheckArgs),
     /// Replay a day in a second: how this policy follows a stream, beside an HPA and KEDA.
     Simulate(Box<SimulateArgs>),
     /// Print what a running agent decided and changed, and why, or what one left in a file.
@@ -77,8 +77,9 @@ pub struct RunArgs {
     )]
     pub listen: SocketAddr,
 
-    /// Time between two looks. While a change is in flight the agent looks four times as often.
-    #[arg(long, env = "SLUICE_POLL", value_name = "DURATION", default_value = "1s", value_parser = duration, help_heading = "Agent")]
+    /// Time between two looks: a change of the stream is seen half of it later on average. While a change is in
+    /// flight the agent looks at least four times a second.
+    #[arg(long, env = "SLUICE_POLL", value_name = "DURATION", default_value = "500ms", value_parser = duration, help_heading = "Agent")]
     pub poll: Duration,
 
     /// Decide and report, but change nothing.
@@ -121,7 +122,25 @@ pub struct RunArgs {
     pub misread: Option<String>,
 }
 
-/// `sluice plan` and `sluice check`.
+/// `sluice check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub report: ReportArgs,
+
+    /// The ConfigMap that keeps the history: whether the agent may read and write it.
+    #[arg(
+        long,
+        env = "SLUICE_HISTORY_CONFIG_MAP",
+        value_name = "NAME",
+        requires = "deployment",
+        help_heading = "History"
+    )]
+    pub history_config_map: Option<String>,
+}
+
+/// `sluice plan`, and most of `sluice check`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
     #[command(flatten)]
@@ -181,6 +200,15 @@ pub struct Settings {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub policy: PolicyArgs,
+}
+
+impl Settings {
+    /// How to reach the cluster that the Deployment is in.
+    #[must_use]
+    pub fn cluster(&self) -> ConnectOptions {
+        let OwnerArgs { namespace, kubeconfig, .. } = self.owner.clone();
+        ConnectOptions { namespace, kubeconfig, timeout: self.flink.request_timeout }
+    }
 }
 
 /// The Pravega side.

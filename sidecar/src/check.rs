@@ -7,11 +7,12 @@ mod permissions;
 
 use std::{fmt, io::Write as _, process::ExitCode};
 
+use permissions::Asked;
 use serde::Serialize;
 use sluice_core::{Observation, Policy, Pool, Reading, Scheduler, Strategy};
 
 use crate::{
-    args::{Output, ReportArgs, Settings},
+    args::{CheckArgs, Output, ReportArgs, Settings},
     clock,
     observe::{BadConfig, Look, Trouble, look_once},
 };
@@ -49,8 +50,8 @@ impl Finding {
 }
 
 /// Looks once and prints the findings; the exit code is 1 if any is a problem.
-pub async fn check(args: ReportArgs) -> anyhow::Result<ExitCode> {
-    let settings = &args.settings;
+pub async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
+    let CheckArgs { report: ReportArgs { settings, output }, history_config_map } = &args;
     let policy = Policy::try_from(&settings.policy).map_err(BadConfig::from)?;
     let (peers, Look { observation, troubles, .. }) = look_once(settings).await?;
     let flink_settings = match &peers.flink {
@@ -59,12 +60,16 @@ pub async fn check(args: ReportArgs) -> anyhow::Result<ExitCode> {
     };
     let mut findings = findings(settings, &policy, &observation, &troubles, flink_settings.as_ref());
     if let (Some(api), Some(deployment)) = (peers.owner.kubernetes(), &settings.owner.deployment) {
-        let lease = settings.lease.name(deployment);
-        let adaptive = observation.flink.as_ref().is_some_and(|flink| flink.value.scheduler == Scheduler::Adaptive);
-        findings.extend(cluster::findings(api, deployment, lease.as_deref(), adaptive).await);
+        let asked = Asked {
+            deployment,
+            lease: settings.lease.name(deployment),
+            history: history_config_map.as_deref(),
+            adaptive: observation.flink.as_ref().is_some_and(|flink| flink.value.scheduler == Scheduler::Adaptive),
+        };
+        findings.extend(cluster::findings(api, &asked).await);
     }
 
-    let text = match args.output {
+    let text = match output {
         Output::Json => serde_json::to_string_pretty(&findings)? + "\n",
         Output::Text => findings.iter().map(ToString::to_string).collect(),
     };

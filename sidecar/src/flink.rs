@@ -1,6 +1,6 @@
 //! OBSERVE, second half, and the one thing that is asked of Flink: its REST API.
 //!
-//! One look is few and small requests, because it is taken every second: what changes only with a
+//! One look is few and small requests, because it is taken twice a second: what changes only with a
 //! new JobManager (version, scheduler) is asked once, pending records every few seconds. Everything
 //! that depends on the shape of Flink's replies is in this folder.
 

@@ -11,7 +11,7 @@ use crate::{
     clock,
     credentials::Credentials,
     flink::{self, FlinkError, FlinkOptions},
-    kubernetes::{ConnectOptions, KubernetesError, lease::LeaseError},
+    kubernetes::{KubernetesError, lease::LeaseError},
     pravega::{self, ControllerOptions},
     readers,
     segments::{
@@ -133,11 +133,7 @@ pub(crate) async fn owner(settings: &Settings, access: Access) -> Result<Owner, 
         };
         return Ok(Owner::Processes(pool.map_err(OwnerError::from)?));
     }
-    let cluster = ConnectOptions {
-        namespace: args.namespace.clone(),
-        kubeconfig: args.kubeconfig.clone(),
-        timeout: settings.flink.request_timeout,
-    };
+    let cluster = settings.cluster();
     let name = args.deployment.clone().unwrap_or_default();
     let staleness = settings.policy.staleness;
     let deployment = Deployment::connect(DeploymentOptions { name, cluster, staleness });

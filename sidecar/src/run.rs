@@ -87,12 +87,7 @@ fn history_file(args: &RunArgs) -> Option<PathBuf> {
 }
 
 fn config_map(args: &RunArgs) -> Option<ConfigMapOptions> {
-    Some(ConfigMapOptions {
-        name: args.history.history_config_map.clone()?,
-        namespace: args.settings.owner.namespace.clone(),
-        kubeconfig: args.settings.owner.kubeconfig.clone(),
-        timeout: args.settings.flink.request_timeout,
-    })
+    Some(ConfigMapOptions { name: args.history.history_config_map.clone()?, cluster: args.settings.cluster() })
 }
 
 /// The loop, until the agent is asked to stop. It is broken off between two awaits, and only then is the

@@ -9,7 +9,10 @@ use kube::{
     core::Selector,
 };
 
-use super::{Finding, permissions};
+use super::{
+    Finding,
+    permissions::{self, Asked},
+};
 use crate::{http_peer::root_cause, kubernetes};
 
 /// What `kubectl apply` leaves behind of the manifest.
@@ -17,12 +20,13 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Everything that can be told of the cluster; what cannot be asked is told by the findings about
 /// permissions, or by the first one that fails.
-pub(super) async fn findings(api: &kubernetes::Api, name: &str, lease: Option<&str>, adaptive: bool) -> Vec<Finding> {
+pub(super) async fn findings(api: &kubernetes::Api, asked: &Asked<'_>) -> Vec<Finding> {
     let (client, namespace) = (api.client(), api.namespace());
-    let rights = permissions::needed(name, lease, adaptive);
-    let asked = join_all(rights.iter().map(|right| within(api, permissions::finding(&client, namespace, right)))).await;
+    let rights = permissions::needed(asked);
+    let answers =
+        join_all(rights.iter().map(|right| within(api, permissions::finding(&client, namespace, right)))).await;
     let mut findings = Vec::new();
-    for answer in asked {
+    for answer in answers {
         match answer {
             Ok(finding) => findings.push(finding),
             Err(error) => {
@@ -35,12 +39,14 @@ pub(super) async fn findings(api: &kubernetes::Api, name: &str, lease: Option<&s
             }
         }
     }
-    if let Ok(deployment) = within(api, Api::<Deployment>::namespaced(client.clone(), namespace).get(name)).await {
+    if let Ok(deployment) =
+        within(api, Api::<Deployment>::namespaced(client.clone(), namespace).get(asked.deployment)).await
+    {
         findings.extend(manifest(&deployment));
         let selector = pods(&client, namespace, &deployment);
         findings.extend(within(api, async { Ok(selector.await) }).await.ok().flatten());
     }
-    if let Some(lease) = lease {
+    if let Some(lease) = &asked.lease {
         let found = lease_finding(&client, namespace, lease);
         findings.extend(within(api, async { Ok(found.await) }).await.ok().flatten());
     }

@@ -27,9 +27,20 @@ pub(super) struct Right<'a> {
 const RIGHT: Right<'static> =
     Right { verbs: &[], group: "", resource: "", subresource: None, name: None, what_for: "", level: Level::Problem };
 
-/// Everything that the agent asks of the cluster. Marking pods is only for Flink's adaptive scheduler.
-pub(super) fn needed<'a>(deployment: &'a str, lease: Option<&'a str>, adaptive: bool) -> Vec<Right<'a>> {
-    let this = Some(deployment);
+/// What the agent has to do with in the cluster.
+#[derive(Clone, Debug)]
+pub(super) struct Asked<'a> {
+    pub deployment: &'a str,
+    pub lease: Option<String>,
+    /// The ConfigMap that keeps the history.
+    pub history: Option<&'a str>,
+    /// Pods are marked for Flink's adaptive scheduler only.
+    pub adaptive: bool,
+}
+
+/// Everything that the agent asks of the cluster.
+pub(super) fn needed<'a>(asked: &'a Asked<'_>) -> Vec<Right<'a>> {
+    let this = Some(asked.deployment);
     let mut rights = vec![
         Right {
             verbs: &["get", "list", "watch"],
@@ -74,17 +85,27 @@ pub(super) fn needed<'a>(deployment: &'a str, lease: Option<&'a str>, adaptive: 
             ..RIGHT
         },
     ];
-    if lease.is_some() {
+    if asked.lease.is_some() {
         rights.push(Right {
             verbs: &["get", "update"],
             group: "coordination.k8s.io",
             resource: "leases",
-            name: lease,
+            name: asked.lease.as_deref(),
             what_for: "hold the Lease and save its memory there",
             ..RIGHT
         });
     }
-    if adaptive {
+    if asked.history.is_some() {
+        rights.push(Right {
+            verbs: &["get", "patch"],
+            resource: "configmaps",
+            name: asked.history,
+            what_for: "keep its history beyond its end",
+            level: Level::Advice,
+            ..RIGHT
+        });
+    }
+    if asked.adaptive {
         rights.push(Right {
             verbs: &["patch"],
             resource: "pods",
@@ -167,9 +188,15 @@ impl Right<'_> {
 mod tests {
     use super::*;
 
+    fn asked() -> Asked<'static> {
+        let lease = Some("sluice-flink-taskmanager".to_owned());
+        Asked { deployment: "flink-taskmanager", lease, history: None, adaptive: false }
+    }
+
     #[test]
     fn a_missing_right_is_told_as_the_rule_to_add() {
-        let rights = needed("flink-taskmanager", Some("sluice-flink-taskmanager"), true);
+        let asked = Asked { adaptive: true, ..asked() };
+        let rights = needed(&asked);
         let scale = rights.iter().find(|right| right.subresource == Some("scale")).unwrap();
         let finding = scale.judge("flink", &["patch"], "");
         assert_eq!(finding.level, Level::Problem);
@@ -187,10 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn pods_are_marked_only_for_the_adaptive_scheduler_and_the_lease_may_be_left_out() {
+    fn what_is_not_used_needs_no_right() {
         let marks = |right: &Right<'_>| right.resource == "pods" && right.verbs == ["patch"];
-        assert!(!needed("tm", None, false).iter().any(marks));
-        assert!(needed("tm", None, true).iter().any(marks));
-        assert!(!needed("tm", None, true).iter().any(|right| right.resource == "leases"));
+        assert!(!needed(&asked()).iter().any(marks));
+        assert!(needed(&Asked { adaptive: true, ..asked() }).iter().any(marks));
+        let about = |asked: &Asked<'_>, resource| needed(asked).iter().any(|right| right.resource == resource);
+        assert!(about(&asked(), "leases") && !about(&Asked { lease: None, ..asked() }, "leases"));
+        assert!(!about(&asked(), "configmaps") && about(&Asked { history: Some("past"), ..asked() }, "configmaps"));
     }
 }

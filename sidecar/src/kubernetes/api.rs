@@ -1,6 +1,6 @@
 //! The connection, and the calls that are made over it, each within a time limit. What passes by
 //! itself (overload, a connection cut) is tried again twice inside that limit; anything else is told,
-//! and the control loop comes back to it a second later.
+//! and the control loop comes back to it at its next look.
 
 use std::{path::PathBuf, sync::Mutex, time::Duration};
 
@@ -136,6 +136,20 @@ impl Api {
     pub async fn list<T: DeserializeOwned>(&self, resource: Resource, what: &str) -> Result<T, KubernetesError> {
         let request = self.path(resource).list(&ListParams::default());
         self.parsed(request, Call { verb: "list", resource, subresource: None, what }).await
+    }
+
+    /// Makes an object that is not there yet.
+    pub async fn create<T: Serialize>(
+        &self,
+        resource: Resource,
+        object: &T,
+        what: &str,
+    ) -> Result<(), KubernetesError> {
+        let call = Call { verb: "create", resource, subresource: None, what };
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let body = serde_json::to_vec(object).map_err(|error| KubernetesError::malformed(call, &error))?;
+        self.text(self.path(resource).create(&params, body), call).await?;
+        Ok(())
     }
 
     /// Writes a whole object, which carries the `resourceVersion` that it was read with: if somebody else

@@ -1,18 +1,19 @@
 //! The second place where the history outlives the agent: a ConfigMap, for a pod without a volume. It holds
 //! the same text as the file, cut to what a ConfigMap takes.
 
-use std::{path::PathBuf, time::Duration};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{
-    Api, Client, Config,
-    api::{ObjectMeta, Patch, PatchParams, PostParams},
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::api::ObjectMeta;
 use serde_json::json;
 use thiserror::Error;
 
-use crate::report::history_file::Kept;
+use crate::{
+    kubernetes::{Api, ConnectOptions, KubernetesError, api::Resource},
+    report::history_file::Kept,
+};
+
+const CONFIG_MAPS: Resource = Resource { group: "", version: "v1", plural: "configmaps" };
 
 /// The key of the text.
 const KEY: &str = "history.jsonl";
@@ -28,75 +29,54 @@ const LONGEST: usize = 400 * 1024;
 pub struct ConfigMapOptions {
     /// Its name.
     pub name: String,
-    /// Its namespace; by default the one the agent runs in, or that of the kubeconfig's context.
-    pub namespace: Option<String>,
-    /// The kubeconfig to use instead of what the environment says.
-    pub kubeconfig: Option<PathBuf>,
-    /// How long one call may take.
-    pub timeout: Duration,
+    /// Where it is.
+    pub cluster: ConnectOptions,
 }
 
 /// The ConfigMap cannot be reached or written. The agent goes on without.
 #[derive(Debug, Error)]
-#[error("--history-config-map {name}: {problem}")]
-pub struct ConfigMapError {
-    name: String,
-    problem: String,
+#[allow(missing_docs)]
+pub enum ConfigMapError {
+    #[error("--history-config-map: {0}")]
+    Kubernetes(#[from] KubernetesError),
+    #[error("--history-config-map: {0}")]
+    Text(#[from] serde_json::Error),
 }
 
 /// The ConfigMap.
+#[derive(Debug)]
 pub struct HistoryConfigMap {
-    api: Api<ConfigMap>,
+    api: Api,
     name: String,
-    timeout: Duration,
+    /// For messages.
+    what: String,
     /// A text that was found there and could not be understood, or was read too late to be gone on with.
     bad: Option<String>,
     /// What is there could not be read at the start: it is set aside before it would be written over.
     unread: bool,
 }
 
-impl std::fmt::Debug for HistoryConfigMap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HistoryConfigMap").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
 impl HistoryConfigMap {
     /// Reads what an earlier agent left. One that is not there, or cannot be read now, is no reason not to
     /// write to it later.
     pub async fn open(options: ConfigMapOptions) -> Result<(Self, Kept), ConfigMapError> {
-        let ConfigMapOptions { name, namespace, kubeconfig, timeout } = options;
-        let fail = |problem: String| ConfigMapError { name: name.clone(), problem };
-        let mut config = match &kubeconfig {
-            None => Config::infer().await.map_err(|error| fail(error.to_string()))?,
-            Some(path) => {
-                let file = Kubeconfig::read_from(path).map_err(|error| fail(error.to_string()))?;
-                let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
-                config.map_err(|error| fail(error.to_string()))?
-            }
-        };
-        config.connect_timeout = Some(timeout);
-        config.default_retry = false;
-        let client = Client::try_from(config).map_err(|error| fail(error.to_string()))?;
-        let api = match namespace {
-            Some(namespace) => Api::namespaced(client, &namespace),
-            None => Api::default_namespaced(client),
-        };
-        let mut place = Self { api, name, timeout, bad: None, unread: false };
+        let api = Api::connect(&options.cluster).await?;
+        Ok(Self::at(api, options.name).await)
+    }
+
+    async fn at(api: Api, name: String) -> (Self, Kept) {
+        let what = format!("ConfigMap {}/{name}", api.namespace());
+        let mut place = Self { api, name, what, bad: None, unread: false };
         let kept = place.read().await;
-        Ok((place, kept))
+        (place, kept)
     }
 
-    async fn text(&self) -> Result<Option<String>, ConfigMapError> {
-        match tokio::time::timeout(self.timeout, self.api.get_opt(&self.name)).await {
-            Ok(Ok(found)) => Ok(found.and_then(|mut found| found.data.as_mut()?.remove(KEY))),
-            Ok(Err(error)) => Err(self.failed(told(&error))),
-            Err(_) => Err(self.failed("no answer in time".into())),
+    async fn text(&self) -> Result<Option<String>, KubernetesError> {
+        match self.api.get::<ConfigMap>(CONFIG_MAPS, &self.name, None, &self.what).await {
+            Ok(mut found) => Ok(found.data.as_mut().and_then(|data| data.remove(KEY))),
+            Err(KubernetesError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
-    }
-
-    fn failed(&self, problem: String) -> ConfigMapError {
-        ConfigMapError { name: self.name.clone(), problem }
     }
 
     async fn read(&mut self) -> Kept {
@@ -124,45 +104,22 @@ impl HistoryConfigMap {
             self.bad = self.text().await?;
             self.unread = false;
         }
-        let text = cut(kept).map_err(|error| self.failed(error.to_string()))?;
-        let mut data = serde_json::Map::from_iter([(KEY.to_owned(), json!(text))]);
-        if let Some(bad) = &self.bad {
-            data.insert(BAD.to_owned(), json!(bad));
-        }
-        let write = async {
-            let patch = json!({ "data": data });
-            match self.api.patch_metadata(&self.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
-                Err(kube::Error::Api(status)) if status.code == 404 => {
-                    let name = Some(self.name.clone());
-                    // As all that comes with the agent, so that it goes with it, too.
-                    let labels = Some([("app.kubernetes.io/name".to_owned(), "sluice".to_owned())].into());
-                    let data = data.iter().filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())));
-                    let map = ConfigMap {
-                        metadata: ObjectMeta { name, labels, ..ObjectMeta::default() },
-                        data: Some(data.collect()),
-                        ..ConfigMap::default()
-                    };
-                    self.api.create(&PostParams::default(), &map).await.map(|_| ())
-                }
-                other => other.map(|_| ()),
+        let mut data = BTreeMap::from([(KEY.to_owned(), cut(kept)?)]);
+        data.extend(self.bad.iter().map(|bad| (BAD.to_owned(), bad.clone())));
+        let patch = json!({ "data": data });
+        match self.api.patch(CONFIG_MAPS, &self.name, None, &patch, &self.what).await {
+            Err(KubernetesError::NotFound { .. }) => {
+                let name = Some(self.name.clone());
+                // As all that comes with the agent, so that it goes with it, too.
+                let labels = Some([("app.kubernetes.io/name".to_owned(), "sluice".to_owned())].into());
+                let metadata = ObjectMeta { name, labels, ..ObjectMeta::default() };
+                let map = ConfigMap { metadata, data: Some(data), ..ConfigMap::default() };
+                self.api.create(CONFIG_MAPS, &map, &self.what).await?;
             }
-        };
-        match tokio::time::timeout(self.timeout, write).await {
-            Ok(Ok(())) => {
-                self.bad = None;
-                Ok(())
-            }
-            Ok(Err(error)) => Err(self.failed(told(&error))),
-            Err(_) => Err(self.failed("no answer in time".into())),
+            other => other?,
         }
-    }
-}
-
-/// In the API server's own words, where it has answered: they name the right that is missing.
-fn told(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
+        self.bad = None;
+        Ok(())
     }
 }
 
@@ -176,5 +133,63 @@ fn cut(kept: &Kept) -> serde_json::Result<String> {
         }
         let first = kept.entries.len().div_ceil(4);
         kept.entries.drain(..first);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::kubernetes::scripted::{Answer, Server, failure, ok};
+
+    const ALL: &str = "/api/v1/namespaces/flink/configmaps";
+    const ONE: &str = "/api/v1/namespaces/flink/configmaps/past";
+
+    /// What was written there, by which verb.
+    async fn written(server: &Server, path: &str) -> Vec<(Method, Value)> {
+        let asked = server.asked(path).await.into_iter().filter(|seen| seen.method != Method::GET);
+        asked.map(|seen| (seen.method, seen.body.unwrap()["data"].clone())).collect()
+    }
+
+    fn missing() -> Answer {
+        failure(404, "NotFound", "configmaps \"past\" not found")
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_yet_is_made() {
+        let (api, server) = Server::start(&[(ONE, vec![missing()]), (ALL, vec![ok(&json!({}))])]);
+        let (mut place, found) = HistoryConfigMap::at(api, "past".into()).await;
+        assert_eq!(found, Kept::default());
+        place.write(&found).await.unwrap();
+        let text = found.to_text().unwrap();
+        assert_eq!(written(&server, ALL).await, [(Method::POST, json!({ KEY: text }))]);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_understood_is_set_aside_once() {
+        let (api, server) = Server::start(&[(ONE, vec![ok(&json!({ "data": { KEY: "not a history" } }))])]);
+        let (mut place, found) = HistoryConfigMap::at(api, "past".into()).await;
+        place.write(&found).await.unwrap();
+        place.write(&found).await.unwrap();
+        let text = found.to_text().unwrap();
+        let aside = json!({ KEY: text, BAD: "not a history" });
+        assert_eq!(written(&server, ONE).await, [(Method::PATCH, aside), (Method::PATCH, json!({ KEY: text }))]);
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_read_at_the_start_is_not_lost() {
+        let (old, no) = (json!({ "data": { KEY: "of the agent before" } }), failure(403, "Forbidden", "not yours"));
+        let (api, server) = Server::start(&[(ONE, vec![no.clone(), no, ok(&old)])]);
+        let (mut place, found) = HistoryConfigMap::at(api, "past".into()).await;
+        let refused = place.write(&found).await.unwrap_err().to_string();
+        assert!(
+            refused.starts_with("--history-config-map: ConfigMap flink/past") && refused.contains("get"),
+            "{refused}"
+        );
+        assert!(written(&server, ONE).await.is_empty(), "written over unread");
+        place.write(&found).await.unwrap();
+        assert_eq!(written(&server, ONE).await[0].1[BAD], "of the agent before");
     }
 }

@@ -344,7 +344,7 @@ async fn an_injected_job_of_the_samples_shape_follows(stage: &Stage) -> Result<(
     stage.scale_sample(1).await?;
     let space = cluster.namespace(SAMPLE).await?;
     let inject = async |files: &[&str]| {
-        let flags = ["--namespace", SAMPLE, "--scope", "test", "--stream", SAMPLE];
+        let flags = ["--namespace", SAMPLE, "--scope", "test", "--stream", SAMPLE, "--history-config-map", "past"];
         let address = format!("tcp://pravega-controller.{}:9090", stage.space.name);
         let short_times = ["--cooldown-up=2s", "--cooldown-down=2s", "--scale-down-window=5s"];
         let args = [&["inject", "--pravega-controller", &address], &flags[..], &short_times, files].concat();
@@ -368,15 +368,23 @@ async fn an_injected_job_of_the_samples_shape_follows(stage: &Stage) -> Result<(
         agent.in_step(segments.into(), LONG).await?;
         let replicas = space.replicas(DEPLOYMENT).await?;
         ensure!(replicas == u64::from(segments), "in step at {segments} with {replicas} replicas");
-        // Without high availability it is another job that comes back.
+        // Without high availability it is another job that comes back; its agent knows what was before.
         if segments == 2 {
+            let first = oldest(&agent).await?;
             let (before, after) = lose_the_job_manager(&space, &agent, 2).await?;
             ensure!(before != after, "the same job has come back");
+            ensure!(oldest(&agent).await? == first, "the history was lost with the pod");
         }
     }
     ensure!(agent.restarts().await? == 0, "the agent's container was started again");
     cluster.kubectl(&["delete", "namespace", SAMPLE]).await?;
     Ok(())
+}
+
+/// The first of what the agent still knows of its past.
+async fn oldest(agent: &PodAgent) -> Result<Value> {
+    let history: Vec<Value> = serde_json::from_str(&agent.text("/history").await?)?;
+    history.into_iter().next().context("an agent without a past")
 }
 
 async fn every_event_was_counted_exactly_once(stage: &Stage) -> Result<()> {
