@@ -83,8 +83,8 @@ test-page: bins
 # tests/e2e/tests/kubernetes.rs, some ten minutes, each of which says what it does. Before them the API server
 # is asked whether it takes what `sluice inject` makes of each kind of manifest. Where no cluster can be started
 # (no root, no cgroups, no Go) the reason is said. A cluster that was not running before is stopped again, unless a
-# scene failed. With KEDA=1 the cluster gets KEDA, which the scene with a ScaledObject needs; the first time it is
-# built from Go modules (ten minutes on two cores).
+# scene failed. With KEDA=1 the cluster gets KEDA, and three more scenes are played: a ScaledObject, and the overlays
+# that Sluice is measured against. The first time KEDA is built from Go modules (ten minutes on two cores).
 KUBERNETES_LAB    := lab/kubernetes/lab.sh
 test-kubernetes: bins jobs
 	@was=$$($(KUBERNETES_LAB) status >/dev/null 2>&1 && echo running); \
@@ -98,7 +98,7 @@ test-kubernetes: bins jobs
 	elif [ $$? = 69 ]; then echo 'test-kubernetes: skipped, for the reason above'; \
 	else exit 1; fi
 
-# The same, and with KEDA, on another minor version of Kubernetes, the oldest that the lab builds.
+# The same with KEDA, on another minor version of Kubernetes, the oldest that the lab builds.
 test-kubernetes-matrix: bins jobs
 	@for version in $(KUBERNETES_MATRIX); do \
 	    SLUICE_KUBERNETES=$$version SLUICE_LAB_KUBERNETES=$(CURDIR)/out/kubernetes-$$version \
@@ -159,7 +159,6 @@ bench-clients:
 # KUBERNETES='--quick' makes fewer changes, KUBERNETES='--keda' all of them with KEDA too. What is measured is
 # built for release.
 bench-kubernetes: lab-up
-	@command -v prometheus >/dev/null || apt-get install --yes --no-install-recommends prometheus
 	$(CARGO) build --release -p sluice
 	$(CARGO) bench -p sluice-e2e --bench kubernetes --profile dev -- $(KUBERNETES)
 

@@ -26,6 +26,17 @@ build_one() {
   say "built $name in $((SECONDS - began)) s"
 }
 
+# version_in FOLDER MODULE: the version that FOLDER/go.mod asks for.
+version_in() { sed -n "s|^require $2 v||p" "$HERE/$1/go.mod"; }
+
+# source_of FOLDER MODULE: where Go keeps the module's source, for what is built in its own; go.sum says what must come.
+source_of() {
+  command -v go > /dev/null || fail "Go is missing, with which $2 is built (https://go.dev/dl)"
+  local answer
+  answer=$(cd "$HERE/$1" && go mod download -json "$2") || fail "cannot fetch $2: $answer"
+  sed -n 's/.*"Dir": "\(.*\)".*/\1/p' <<< "$answer"
+}
+
 # kubernetes_binaries NAME...
 kubernetes_binaries() {
   local version=k8s.io/component-base/version major minor

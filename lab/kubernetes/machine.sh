@@ -91,6 +91,8 @@ machine_down() {
     ip link del "$LINK" 2> /dev/null || true
   fi
   while read -r at; do
+    # After a restart of this machine there is none.
+    [[ -d $at/$CGROUP ]] || continue
     # Deepest first; a group whose last process is just going takes a moment.
     find "$at/$CGROUP" -depth -type d 2> /dev/null | while read -r group; do
       for _ in {1..40}; do rmdir "$group" 2> /dev/null && break; sleep 0.05; done

@@ -22,6 +22,7 @@ mod error;
 mod plan;
 pub mod settings;
 mod show;
+mod unfold;
 pub mod workload;
 pub mod write;
 

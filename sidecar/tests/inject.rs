@@ -146,17 +146,8 @@ fn what_cannot_be_edited_is_said_with_its_place() {
         (job(usual), "D --min-task-managers 9 --max-task-managers 3", "would not take these"),
         (job("      containers: [{name: sluice}]\n"), "D", "an ordinary container is named sluice"),
         (job("      initContainers: [{name: sluice}]\n"), "D", "no restartPolicy: Always"),
-        (
-            job("      initContainers: [{name: a}]\n      containers: []\n"),
-            "D",
-            "line 9): spec.template.spec.initContainers is in flow style",
-        ),
-        (job("        {containers: [{name: a}]}\n"), "D", "spec.template.spec is in flow style"),
-        (
-            "{kind: Job, metadata: {name: flink-jobmanager, namespace: f}, spec: {template: {spec: {}}}}".into(),
-            "D",
-            "flow style",
-        ),
+        (job("        {containers: [{name: a}], # why\n        }\n"), "D", "spec.template.spec is in flow style"),
+        (job("").replace("    spec:\n", "    spec: &pod {containers: [{name: a}]}\nx: *pod\n"), "D", "flow style"),
         (job("      <<: {a: b}\n      containers: []\n"), "D", "merge key"),
         (job(&format!("{usual}      automountServiceAccountToken: false\n")), "D", "automountServiceAccountToken"),
         (
@@ -166,7 +157,7 @@ fn what_cannot_be_edited_is_said_with_its_place() {
         ),
         (job(usual).replace("kind: Job", "kind: ReplicaSet"), "D", "ReplicaSet/jm (in.yaml, line 1) is no Job"),
         (job(usual).replace("kind: Job", "kind: CronJob"), "D", "CronJob/jm"),
-        ("kind: FlinkDeployment\nmetadata: {name: jobmanager}\n".into(), "D", "Operator"),
+        ("kind: FlinkDeployment\nmetadata: {name: fraud}\n".into(), "D", "Operator"),
         (format!("x: &pod\n  containers: [a]\n{}", job("").replace("    spec:\n", "    spec: *pod\n")), "D", "alias"),
         (format!("{}x: *pod\n", job(usual).replace("    spec:\n", "    spec: &pod\n")), "D", "anchor"),
         (
@@ -189,6 +180,49 @@ fn what_cannot_be_edited_is_said_with_its_place() {
     }
     let error = inject(&job(usual).replace("  namespace: f\n", ""), &flags("D")).unwrap_err().to_string();
     assert!(error.contains("say --namespace"), "{error}");
+}
+
+#[test]
+fn braces_on_the_way_are_written_in_lines() {
+    let pod = "{initContainers: [{name: wait, args: [\"a # b\", '- c', 7, null, {}]}], containers: [{name: main}]}";
+    let pod = &pod.replace(" # b", "#b");
+    let job = |metadata: &str, spec: &str| format!("kind: Job\nmetadata: {metadata}\nspec:{spec}");
+    let in_lines = "\n  template:\n    spec: # the pod\n      # first\n";
+    let metadata = "{name: jobmanager, namespace: f}";
+    let whole = format!("{{kind: Job, metadata: {metadata}, spec: {{template: {{spec: {pod}}}}}}}");
+    let json = |value: &Value| serde_json::to_string_pretty(value).unwrap() + "\n";
+    let list = format!("{{apiVersion: v1, kind: List, items: [{whole}]}}");
+    let cases = [
+        job(
+            metadata,
+            &format!("{in_lines}      initContainers: [{{name: wait}}] # one\n      containers: [{{name: main}}]\n"),
+        ),
+        job(metadata, &format!("\n  template:\n    spec: {pod} # the pod\n  backoffLimit: 1\n")),
+        job(metadata, &format!("\n  template:\n    spec:\n      {pod}\n  backoffLimit: 1 # kept\n")),
+        job(metadata, &format!(" {{template: {{spec: {pod}}}}}")),
+        format!("# kept\n--- {whole}\n---\nkind: Service # kept\n"),
+        format!("{whole} # kept\n"),
+        format!("\u{feff}kind: List\nitems:\n  -   {whole} # kept\n  - {{kind: Service}} # kept\n"),
+        json(&values(&whole)[0]),
+        json(&values(&list)[0]),
+        serde_json::to_string(&values(&list)[0]).unwrap(),
+    ];
+    let workload = |value: &Value| value.get("items").map_or(value, |items| &items[0]).clone();
+    for text in cases.iter().flat_map(|text| [text.clone(), text.replace('\n', "\r\n")]) {
+        let injected =
+            inject(&text, &format!("{SETTINGS} --deployment tm")).unwrap_or_else(|error| panic!("{text}\n{error}"));
+        let made = all(&injected);
+        let jobs = [&text, &made].map(|text| workload(&values(text.trim_start_matches('\u{feff}'))[0]));
+        let [old, mut new] = jobs;
+        let pod = new["spec"]["template"]["spec"].as_mapping_mut().unwrap();
+        pod.remove("serviceAccountName").unwrap();
+        assert_eq!(pod["initContainers"].as_sequence_mut().unwrap().remove(0)["name"], "sluice", "{made}");
+        assert_eq!(old, new, "{made}");
+        for comment in ["# one", "# the pod", "# first", "# kept"] {
+            assert_eq!(made.matches(comment).count(), text.matches(comment).count(), "{comment}:\n{made}");
+        }
+        assert_eq!(all(&inject(&made, "").unwrap()), made, "twice is not once");
+    }
 }
 
 /// The expected outputs, as a real API server takes them. It needs kubectl, and KUBECONFIG for a cluster where a

@@ -392,8 +392,8 @@ def agent() -> Builder:
                     span=12,
                 ),
                 bars(
-                    "Restarts",
-                    "Of the job, by changes.",
+                    "Restarts in all",
+                    "Of the job, by all changes of the time shown.",
                     (
                         total(f"increase({of_pipeline('sluice_job_restarts_total')}{SHOWN})", *cost) + " > 0",
                         "{{strategy}} {{direction}}",

@@ -11,7 +11,8 @@ for part in places build; do
   # shellcheck source=/dev/null
   . "$(dirname "${BASH_SOURCE[0]}")/../$part.sh"
 done
-VERSION=$(sed -n 's|^require github.com/kedacore/keda/v2 v||p' "$HERE/keda/go.mod")
+MODULE=github.com/kedacore/keda/v2
+VERSION=$(version_in keda $MODULE)
 KEDA=$CACHE/keda-$VERSION
 if own_cluster; then
   say "KUBECONFIG is set: KEDA is neither installed nor removed in that cluster"
@@ -22,10 +23,8 @@ export KUBECONFIG=$ADMIN
 # Its go.mod replaces modules, which only counts in the main module: it is built in its own source.
 binaries() {
   [[ -x $KEDA/operator && -x $KEDA/adapter && -d $KEDA/config ]] && return
-  command -v go > /dev/null || fail 'Go is missing, with which KEDA is built (https://go.dev/dl)'
   local source
-  # go.sum beside this file says what must come.
-  source=$(cd "$HERE/keda" && go mod download -json github.com/kedacore/keda/v2 | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+  source=$(source_of keda $MODULE)
   build "$source" "$KEDA" '' ./cmd/operator ./cmd/adapter
   cp -R --no-preserve=mode "$source/config" "$KEDA/"
 }

@@ -37,7 +37,9 @@ pub struct Node {
     pub line: usize,
     /// From 0, in characters.
     pub column: usize,
-    /// Where it ends, on its last line; of use for scalars and flow style.
+    /// Its last line; of use for scalars and flow style.
+    pub end_line: usize,
+    /// Where it ends on that.
     pub end_column: usize,
     /// What it is.
     pub kind: Kind,
@@ -92,8 +94,11 @@ pub fn path_text(path: &[Step]) -> String {
 }
 
 impl File {
-    /// Reads a text with both parsers.
-    pub fn parse(name: &str, text: String) -> Result<Self, InjectError> {
+    /// Reads a text with both parsers. The mark that some editors put before it is no part of it.
+    pub fn parse(name: &str, mut text: String) -> Result<Self, InjectError> {
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
         let documents = Self::read(name, &text)?;
         Ok(Self { name: name.to_owned(), text, documents })
     }
@@ -197,6 +202,12 @@ impl Node {
         entries.iter().find(|(key, _)| key.is(name))
     }
 
+    /// Whether it has a name that an alias may use.
+    #[must_use]
+    pub fn is_anchored(&self) -> bool {
+        self.anchor != 0
+    }
+
     fn is(&self, text: &str) -> bool {
         matches!(&self.kind, Kind::Scalar(scalar) if scalar == text)
     }
@@ -217,6 +228,7 @@ impl Builder {
         let node = |kind, anchor| Node {
             line: span.start.line().saturating_sub(1),
             column: span.start.col(),
+            end_line: span.end.line().saturating_sub(1),
             end_column: span.end.col(),
             kind,
             anchor,
@@ -237,6 +249,7 @@ impl Builder {
             }
             Event::MappingEnd | Event::SequenceEnd => {
                 if let Some((mut closed, _)) = self.open.pop() {
+                    closed.end_line = span.end.line().saturating_sub(1);
                     closed.end_column = span.end.col();
                     self.add(closed);
                 }

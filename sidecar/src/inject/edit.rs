@@ -98,7 +98,8 @@ fn style(lines: &[String], template: &Node, spec: &Node) -> Style {
 }
 
 /// Where an item's dash stands, and how far behind it the item begins.
-fn dash(lines: &[String], item: &Node) -> Option<(usize, usize)> {
+#[must_use]
+pub fn dash(lines: &[String], item: &Node) -> Option<(usize, usize)> {
     let before = lines.get(item.line)?.get(..item.column)?;
     let column = before.trim_end().strip_suffix('-')?.len();
     before[..column].trim().is_empty().then(|| (column, item.column - column))

@@ -8,6 +8,7 @@ use super::{
     edit::{self, Edit, PodEdit},
     error::{InjectError, Place},
     settings::{self, AgentSettings},
+    unfold::unfolded,
     workload::{self, Object, POD_SPEC},
 };
 use crate::args::LeaseArgs;
@@ -61,7 +62,8 @@ pub fn inject_into(texts: Vec<(String, String)>, request: &Request) -> Result<In
         notes.push(format!("{} keeps its image; --image sets another.", job_manager.place));
     }
 
-    let file = &before[job_manager.file];
+    let mut files = before.clone();
+    let file = &mut files[job_manager.file];
     let mut edits = Vec::new();
     let mut expected = file.values();
     let changed = present.is_none_or(|(_, value)| *value != container);
@@ -74,16 +76,23 @@ pub fn inject_into(texts: Vec<(String, String)>, request: &Request) -> Result<In
     if changed || !has_account {
         let account = (!has_account).then_some(names.service_account.as_str());
         let edit = PodEdit { container: &container, at: present.map(|(index, _)| index), service_account: account };
+        let pods = [&job_manager.path[..], &POD_SPEC, &[Step::Key("initContainers")]].concat();
+        if let Some(unfolded) = unfolded(file, job_manager.document, &pods)? {
+            notes.push(format!(
+                "{} has a value in braces on the way to its pods: it is written in lines.",
+                job_manager.place
+            ));
+            *file = unfolded;
+        }
         let document = &file.documents[job_manager.document];
         let made = edit::pod(file, document, &job_manager.path, &job_manager.place, &edit)?;
         edits.extend(made.into_iter().filter(|edit| changed || edit.range.is_empty()));
         add_to(&mut expected[job_manager.document], &job_manager.path, &edit);
     }
-    let mut after = before.clone();
     let mut added = Vec::new();
-    let mut elsewhere = vec![Vec::new(); before.len()];
+    let mut elsewhere = vec![Vec::new(); files.len()];
     for text in names.objects(!has_account) {
-        match place_object(&objects, &before, &names, &text)? {
+        match place_object(&objects, &files, &names, &text)? {
             Placed::Stands => {}
             Placed::Added(value) => {
                 expected.push(value);
@@ -92,7 +101,8 @@ pub fn inject_into(texts: Vec<(String, String)>, request: &Request) -> Result<In
             Placed::Replaces(object, edit, value) => elsewhere[object.file].push((object.document, edit, value)),
         }
     }
-    for (index, file) in before.iter().enumerate() {
+    let mut after = files.clone();
+    for (index, file) in files.iter().enumerate() {
         let ours = index == job_manager.file;
         let mut wanted = if ours { expected.clone() } else { file.values() };
         let mut edits = if ours { edits.clone() } else { Vec::new() };

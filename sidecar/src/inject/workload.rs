@@ -133,10 +133,14 @@ impl Role {
 pub fn job_manager<'a, 'v>(objects: &'a [Object<'v>], name: Option<&str>) -> Result<&'a Object<'v>, InjectError> {
     let has_pods = |object: &&Object<'_>| pod_spec(object.value).is_some() || unfit_kind(object).is_some();
     let candidates: Vec<_> = objects.iter().filter(has_pods).collect();
-    let found = match name {
+    let mut found: Vec<_> = match name {
         Some(name) => candidates.iter().copied().filter(|object| object.named(name)).collect(),
         None => by_role(&candidates, Role::JobManager),
     };
+    if found.is_empty() {
+        // The Operator's kinds say of nothing that it is a JobManager: they have one.
+        found.extend(candidates.iter().copied().find(|object| object.place.kind.starts_with("Flink")));
+    }
     let (fit, unfit): (Vec<_>, Vec<_>) = found.into_iter().partition(|object| object.fits());
     match (fit.as_slice(), unfit.first()) {
         ([one], _) => Ok(one),

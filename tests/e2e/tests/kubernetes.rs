@@ -1,10 +1,11 @@
 //! The agent as users run it: in the JobManager's pod, on a real Kubernetes with real pods. One scene after
 //! the other on one stage (`sluice_e2e::kubernetes`); what each breaks is said in its name.
-//! `make test-kubernetes`, or `cargo test -p sluice-e2e --test kubernetes -- --ignored [NAME]`
+//! `make test-kubernetes`, or `cargo test -p sluice-e2e --test kubernetes -- --ignored [NAME]`; with `KEDA=1` the
+//! scenes with KEDA and with the overlays that Sluice is measured against come too.
 
 use std::{
     convert::Infallible,
-    fs,
+    env, fs,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -14,7 +15,9 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
-use sluice_e2e::kubernetes::{Cluster, DEPLOYMENT, LONG, NODES, Namespace, NotHere, PodAgent, SAMPLE, Stage, until};
+use sluice_e2e::kubernetes::{
+    Cluster, DEPLOYMENT, LONG, NODES, Namespace, NotHere, PodAgent, SAMPLE, Stage, Variant, until,
+};
 use sluice_lab::rig::Look;
 use tokio::runtime::Runtime;
 
@@ -30,7 +33,7 @@ fn main() -> ExitCode {
     macro_rules! scenes {
         ($($scene:ident),* $(,)?) => { vec![$(theatre.trial(stringify!($scene), $scene)),*] };
     }
-    let scenes = scenes![
+    let mut scenes = scenes![
         the_job_manager_starts_while_pravega_is_away,
         the_job_follows_1_4_2_1,
         an_agent_killed_in_mid_change_is_continued,
@@ -41,13 +44,20 @@ fn main() -> ExitCode {
         pods_that_cannot_be_scheduled,
         a_deployment_at_0_replicas_is_filled,
         an_hpa_on_the_same_deployment,
-        a_scaled_object_on_the_same_deployment,
         a_person_insists_on_other_replicas,
         a_permission_is_missing,
         a_flag_of_the_agent_is_misspelt,
         an_injected_job_of_the_samples_shape_follows,
-        every_event_was_counted_exactly_once,
     ];
+    // These need KEDA on the cluster, and minutes.
+    if env::var_os("KEDA").is_some_and(|keda| !keda.is_empty()) {
+        scenes.extend(scenes![
+            a_scaled_object_on_the_same_deployment,
+            the_overlay_keda_follows_without_sluice,
+            the_overlay_hpa_follows_without_sluice,
+        ]);
+    }
+    scenes.extend(scenes![every_event_was_counted_exactly_once]);
     libtest_mimic::run(&arguments, scenes).exit_code()
 }
 
@@ -105,7 +115,10 @@ impl Play {
         let runtime = Runtime::new()?;
         let stage = runtime.block_on(async {
             match Cluster::up().await? {
-                Some(cluster) => Stage::set(&cluster).await.map(Some),
+                Some(cluster) => {
+                    cluster.import_images().await?;
+                    Stage::set(&cluster).await.map(Some)
+                }
                 None => Ok(None),
             }
         })?;
@@ -263,14 +276,10 @@ async fn an_hpa_on_the_same_deployment(stage: &Stage) -> Result<()> {
     stage.follow(1).await
 }
 
-/// The file of `deploy/overlays/keda`, where the cluster has KEDA. Its Prometheus is not there, so that KEDA
+/// The file of `deploy/overlays/keda`. Its Prometheus is not there, so that KEDA
 /// leaves the Deployment as it is; but it makes an HPA, and the agent names the one who would make it again.
 async fn a_scaled_object_on_the_same_deployment(stage: &Stage) -> Result<()> {
     let (space, cluster) = (&stage.space, &stage.space.cluster);
-    if cluster.kubectl(&["get", "crd", "scaledobjects.keda.sh"]).await.is_err() {
-        println!("    skipped: this cluster has no KEDA (make test-kubernetes KEDA=1)");
-        return Ok(());
-    }
     space.kubectl(&["apply", "-f", &cluster.path("deploy/overlays/keda/keda-demo.yaml")]).await?;
     space.wait("create", &[&format!("hpa/keda-hpa-{DEPLOYMENT}")], LONG).await?;
     let named = format!("ScaledObject/{DEPLOYMENT}");
@@ -327,12 +336,12 @@ async fn a_permission_is_missing(stage: &Stage) -> Result<()> {
 /// As a person would: `up.sh` with a changed manifest, which makes the Job anew. The JobManager starts all the
 /// same, goes on with its job, and when the flag is mended the agent follows again.
 async fn a_flag_of_the_agent_is_misspelt(stage: &Stage) -> Result<()> {
-    let said = stage.up("tests/e2e/kubernetes/typo").await?;
+    let said = stage.space.up("tests/e2e/kubernetes/typo").await?;
     ensure!(said.contains("it is replaced"), "the Job was not made anew: {said}");
     let look = stage.agent.holds("bad_config", LONG).await?;
     ensure!(look.because().contains("--cooldown-up"), "no tip: {}", look.because());
     ensure!(stage.agent.restarts().await? == 0, "the agent's container ends again and again");
-    stage.up("tests/e2e/kubernetes/flink").await?;
+    stage.space.up("tests/e2e/kubernetes/flink").await?;
     stage.agent.in_step(1, LONG).await?;
     Ok(())
 }
@@ -385,6 +394,30 @@ async fn an_injected_job_of_the_samples_shape_follows(stage: &Stage) -> Result<(
 async fn oldest(agent: &PodAgent) -> Result<Value> {
     let history: Vec<Value> = serde_json::from_str(&agent.text("/history").await?)?;
     history.into_iter().next().context("an agent without a past")
+}
+
+/// What Sluice is measured against, by the files that are shipped for it.
+async fn the_overlay_keda_follows_without_sluice(stage: &Stage) -> Result<()> {
+    let variant = Variant::up(stage, "keda").await?;
+    let at_once = json!({ "behavior": { "scaleDown": { "stabilizationWindowSeconds": 0 } } });
+    let patch = json!([
+        { "op": "replace", "path": "/spec/triggers/0/metadata/serverAddress", "value": variant.prometheus.url },
+        { "op": "replace", "path": "/spec/advanced/horizontalPodAutoscalerConfig", "value": at_once },
+    ]);
+    variant.patch("scaledobject", &patch).await?;
+    variant.follows(stage).await?;
+    variant.down().await
+}
+
+/// The same with prometheus-adapter in KEDA's place, by the rules of the overlay's values file.
+async fn the_overlay_hpa_follows_without_sluice(stage: &Stage) -> Result<()> {
+    let variant = Variant::up(stage, "hpa").await?;
+    let adapter = variant.adapter().await?;
+    let window = "/spec/behavior/scaleDown/stabilizationWindowSeconds";
+    variant.patch("hpa", &json!([{ "op": "replace", "path": window, "value": 0 }])).await?;
+    variant.follows(stage).await?;
+    adapter.withdraw(&stage.space.cluster).await?;
+    variant.down().await
 }
 
 async fn every_event_was_counted_exactly_once(stage: &Stage) -> Result<()> {

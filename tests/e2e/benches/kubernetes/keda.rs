@@ -4,36 +4,36 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use sluice_e2e::process_cost::{Cpu, pid_of_container};
-
-use super::{
-    Lane,
-    cluster::{Cluster, Pipeline, script},
+use sluice_e2e::{
+    kubernetes::Cluster,
+    process_cost::{Cpu, pid_of_container},
 };
+
+use super::{BENCH, Lane, Pipeline};
 
 /// Installs it, and says what its two programs take from then on. Nothing answers the other HPAs any more.
 pub async fn start(cluster: &Cluster, pipeline: &Pipeline, lanes: &[Arc<Lane>]) -> Result<[(&'static str, Cpu); 2]> {
-    cluster.kubectl(&["--namespace", "bench", "delete", "hpa", "--all"], "")?;
-    script("keda/keda.sh", &["up"])?;
+    cluster.kubectl(&["--namespace", BENCH, "delete", "hpa", "--all"]).await?;
+    cluster.script("keda/keda.sh", &["up"]).await?;
     for lane in lanes {
         lane.scale(&lane.admin, 1).await?;
-        let names = [("STREAM", &*lane.stream), ("PROMETHEUS", &pipeline.prometheus_url)];
-        cluster.apply("keda/lane.yaml", &names)?;
+        let names = [("STREAM", &*lane.stream), ("PROMETHEUS", &pipeline.prometheus.url)];
+        cluster.apply("keda/lane.yaml", &names).await?;
     }
     Ok([
-        ("KEDA's operator", cpu(cluster, "app=keda-operator")?),
-        ("KEDA's adapter", cpu(cluster, "app=keda-metrics-apiserver")?),
+        ("KEDA's operator", cpu(cluster, "app=keda-operator").await?),
+        ("KEDA's adapter", cpu(cluster, "app=keda-metrics-apiserver").await?),
     ])
 }
 
 /// What the only container with these labels takes.
-fn cpu(cluster: &Cluster, labels: &str) -> Result<Cpu> {
+async fn cpu(cluster: &Cluster, labels: &str) -> Result<Cpu> {
     let id = "jsonpath={.items[0].status.containerStatuses[0].containerID}";
-    let id = cluster.kubectl(&["--namespace", "keda", "get", "pods", "--selector", labels, "--output", id], "")?;
+    let id = cluster.kubectl(&["--namespace", "keda", "get", "pods", "--selector", labels, "--output", id]).await?;
     Cpu::begin(pid_of_container(id.trim_start_matches("containerd://"))?)
 }
 
 /// Removes it.
-pub fn stop() -> Result<()> {
-    script("keda/keda.sh", &["down"]).map(drop)
+pub async fn stop(cluster: &Cluster) -> Result<()> {
+    cluster.script("keda/keda.sh", &["down"]).await.map(drop)
 }

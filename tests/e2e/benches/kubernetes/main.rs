@@ -1,12 +1,11 @@
 //! `make bench-kubernetes`: Sluice beside the pipeline that it replaces, in one run on one real Kubernetes.
 //!
 //! Each lane is one stream of a real Pravega that two followers see: the HPA controller, by way of
-//! Prometheus, an adapter and the aggregation layer; and an agent at a Deployment of its own. What is
+//! Prometheus, prometheus-adapter and the aggregation layer; and an agent at a Deployment of its own. What is
 //! timed is `spec.replicas`; the pods do nothing. Both sides widen with their defaults and narrow without
 //! their waits (300 s and 60 s). Then come scenes in which the metric is not the truth. With `--keda`
 //! everything is timed once more with KEDA in the HPA's place: only one of them can serve the metric.
 
-mod cluster;
 mod keda;
 mod replicas;
 mod scenes;
@@ -17,11 +16,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
-use cluster::{Cluster, METRICS, Pipeline};
 use replicas::Replicas;
 use sluice_e2e::{
+    kubernetes::{Adapter, Cluster, Prometheus},
     percentile::percentile,
     process_cost::{Cpu, instant, mebibytes},
 };
@@ -31,6 +30,8 @@ use sluice_lab::{
 };
 use tokio::task::JoinSet;
 
+/// The namespace of everything here, and the scope of the streams.
+const BENCH: &str = "bench";
 /// Streams that are changed side by side, so that the waits of the pipeline pass in parallel.
 const LANES: u32 = 4;
 /// By then the pipeline has followed, or something is broken.
@@ -58,12 +59,13 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     ensure!(arguments.agent.is_file(), "{} is not built", arguments.agent.display());
     let run = RunDir::fresh()?;
-    let cluster = Cluster::up()?;
+    let cluster = Cluster::up().await?.context("no cluster on this machine")?;
+    cluster.namespace(BENCH).await?;
     let mut pravega = Pravega::builder(&run).controllers(2).metrics(true).start().await?;
     // Two controllers may each count a stream, and the HPA adds them up: it would not even arrive.
     pravega.stop_controller(1).await?;
     let pipeline = Pipeline::start(&run, &cluster, &pravega).await?;
-    let replicas = Arc::new(Replicas::watch(&cluster.kubeconfig)?);
+    let replicas = Arc::new(Replicas::watch(cluster.kubeconfig())?);
 
     let mut lanes = Vec::new();
     for index in 0..LANES {
@@ -71,8 +73,8 @@ async fn main() -> Result<()> {
     }
     let costs = [
         ("agent", Cpu::begin(lanes[0].agent.pid())?),
-        ("Prometheus", Cpu::begin(pipeline.prometheus.pid())?),
-        ("adapter stand-in", Cpu::begin(pipeline.adapter.pid())?),
+        ("Prometheus", Cpu::begin(pipeline.prometheus.process.pid())?),
+        ("prometheus-adapter", Cpu::begin(pipeline.adapter.process.pid())?),
     ];
     let rounds = if arguments.quick { 1 } else { 5 };
     time(&lanes, &replicas, Rival::Hpa, rounds).await?;
@@ -85,15 +87,35 @@ async fn main() -> Result<()> {
         let costs = keda::start(&cluster, &pipeline, &lanes).await?;
         time(&lanes, &replicas, Rival::Keda, rounds).await?;
         print_costs(&costs)?;
-        keda::stop()?;
+        keda::stop(&cluster).await?;
     }
 
-    cluster.kubectl(&["delete", "apiservice", METRICS, "--ignore-not-found"], "")?;
-    cluster.kubectl(&["delete", "namespace", "bench", "--wait=false"], "")?;
+    pipeline.adapter.withdraw(&cluster).await?;
+    cluster.kubectl(&["delete", "namespace", BENCH, "--wait=false"]).await?;
     drop(lanes);
     pravega.stop().await?;
     run.passed();
     Ok(())
+}
+
+/// What answers the HPA controller.
+struct Pipeline {
+    prometheus: Prometheus,
+    adapter: Adapter,
+}
+
+impl Pipeline {
+    async fn start(run: &RunDir, cluster: &Cluster, pravega: &Pravega) -> Result<Self> {
+        let controllers = pravega.rest_urls().iter().map(|url| url.replace("http://", "")).collect::<Vec<_>>();
+        let prometheus = Prometheus::start(run, cluster, &controllers).await?;
+        let adapter = Adapter::start(run, cluster, &prometheus, BENCH).await?;
+        Ok(Self { prometheus, adapter })
+    }
+
+    /// What it would tell the HPA of a stream now.
+    async fn sees(&self, stream: &str) -> Result<Option<u32>> {
+        self.prometheus.query(&self.adapter.query(BENCH, stream)).await
+    }
 }
 
 /// The follower that is timed.
@@ -161,14 +183,14 @@ impl Lane {
     async fn start(run: &RunDir, cluster: &Cluster, pravega: &Pravega, agent: &Path, index: u32) -> Result<Self> {
         let stream = format!("lane-{index}");
         let admin = pravega.admin();
-        admin.create_scope("bench").await?;
-        admin.create_stream("bench", &stream, Scaling::fixed(1)).await?;
-        cluster.apply("hpa/lane.yaml", &[("STREAM", &stream)])?;
+        admin.create_scope(BENCH).await?;
+        admin.create_stream(BENCH, &stream, Scaling::fixed(1)).await?;
+        cluster.apply("hpa/lane.yaml", &[("STREAM", &stream)]).await?;
         let launch = Launch::new(agent)
             .args(["run", "--no-flink", "--listen", &format!("127.0.0.1:{}", run.port()?)])
-            .args(["--pravega-controller", &pravega.controller_uri(), "--scope", "bench", "--stream", &stream])
-            .args(["--namespace", "bench", "--deployment", &format!("{stream}-sluice"), "--kubeconfig"])
-            .arg(&cluster.kubeconfig)
+            .args(["--pravega-controller", &pravega.controller_uri(), "--scope", BENCH, "--stream", &stream])
+            .args(["--namespace", BENCH, "--deployment", &format!("{stream}-sluice"), "--kubeconfig"])
+            .arg(cluster.kubeconfig())
             .args(["--no-lease", "--scale-down-window", "0s", "--cooldown-up", "0s", "--cooldown-down", "0s"])
             .args(["--restarts-per-hour", "1000"]);
         let agent = Process::start(run, &format!("agent-{index}"), &launch)?;
@@ -228,10 +250,10 @@ impl Lane {
     /// Scales the stream and answers when a controller was first seen to say so.
     async fn scale(&self, through: &Admin, width: u32) -> Result<Instant> {
         let (admin, stream) = (through.clone(), self.stream.clone());
-        let scaling = tokio::spawn(async move { admin.scale_to("bench", &stream, width).await });
+        let scaling = tokio::spawn(async move { admin.scale_to(BENCH, &stream, width).await });
         let begun = instant();
         while begun.elapsed() < Duration::from_mins(1) {
-            let segments = self.admin.segments("bench", &self.stream).await?.len();
+            let segments = self.admin.segments(BENCH, &self.stream).await?.len();
             let seen = instant();
             if segments == width as usize {
                 scaling.await??;

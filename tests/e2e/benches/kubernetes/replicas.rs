@@ -30,7 +30,7 @@ impl Replicas {
         let mut watch = Command::new("kubectl")
             .arg("--kubeconfig")
             .arg(kubeconfig)
-            .args(["--namespace", "bench", "get", "deployments", "--watch", "--output"])
+            .args(["--namespace", super::BENCH, "get", "deployments", "--watch", "--output"])
             .arg(r#"jsonpath={.metadata.name} {.spec.replicas}{"\n"}"#)
             .stdout(Stdio::piped())
             .spawn()

@@ -6,7 +6,7 @@ use anyhow::Result;
 use sluice_e2e::process_cost::instant;
 use sluice_lab::{Admin, Pravega, Scaling};
 
-use super::{Lane, Rival, SLUICE, cluster::Pipeline, replicas::Replicas};
+use super::{BENCH, Lane, Pipeline, Rival, SLUICE, replicas::Replicas};
 
 /// How often the four numbers are read.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
@@ -53,7 +53,7 @@ impl<'a> Scene<'a> {
         let (begun, mut before) = (instant(), instant());
         while begun.elapsed() < time {
             let look = Look {
-                segments: u32::try_from(self.lane.admin.segments("bench", &self.lane.stream).await?.len())?,
+                segments: u32::try_from(self.lane.admin.segments(BENCH, &self.lane.stream).await?.len())?,
                 metric: self.pipeline.sees(&self.lane.stream).await?,
                 hpa: self.replicas.now(&self.lane.deployment(Rival::Hpa.name())),
                 sluice: self.replicas.now(&self.lane.deployment(SLUICE)),
@@ -150,8 +150,8 @@ pub async fn play(
     let mut scene = Scene::begin("an idle stream, while others are made", pipeline, replicas, lane);
     scene.watch(IDLE).await?;
     for name in ["other-1", "other-2", "other-3", "other-4"] {
-        lane.admin.create_stream("bench", name, Scaling::fixed(1)).await?;
-        lane.admin.scale_to("bench", name, 2).await?;
+        lane.admin.create_stream(BENCH, name, Scaling::fixed(1)).await?;
+        lane.admin.scale_to(BENCH, name, 2).await?;
     }
     scene.watch(FOLLOWING).await?;
     scene.end();

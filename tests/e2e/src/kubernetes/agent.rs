@@ -7,10 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use sluice_lab::rig::{AgentApi, Look};
 
-use super::{cluster::Namespace, stage::until};
+use super::{JOB_MANAGER, Namespace, cluster::text, stage::until};
 
-/// The labels of the JobManager's pod.
-const JOB_MANAGER: &str = "app=flink,component=jobmanager";
 /// An Event is written when its reason has lasted for ten seconds.
 const EVENT: Duration = Duration::from_secs(40);
 
@@ -30,16 +28,12 @@ impl PodAgent {
 
     /// The name of the JobManager's pod.
     pub async fn pod(&self) -> Result<String> {
-        let pods = self.space.pods(JOB_MANAGER).await?;
-        let name = pods.first().and_then(|pod| pod.pointer("/metadata/name")).and_then(Value::as_str);
-        Ok(name.context("there is no JobManager's pod")?.to_owned())
+        text(&self.space.pod(JOB_MANAGER).await?, "/metadata/name")
     }
 
     /// The pod's address.
     pub async fn address(&self) -> Result<String> {
-        let pods = self.space.pods(JOB_MANAGER).await?;
-        let address = pods.first().and_then(|pod| pod.pointer("/status/podIP")).and_then(Value::as_str);
-        Ok(address.context("the JobManager's pod has no address")?.to_owned())
+        self.space.address(JOB_MANAGER).await
     }
 
     /// How often the container has been started again.
@@ -48,8 +42,8 @@ impl PodAgent {
     }
 
     async fn container(&self) -> Result<Value> {
-        let pods = self.space.pods(JOB_MANAGER).await?;
-        let all = pods.first().and_then(|pod| pod.pointer("/status/initContainerStatuses")).and_then(Value::as_array);
+        let pod = self.space.pod(JOB_MANAGER).await?;
+        let all = pod.pointer("/status/initContainerStatuses").and_then(Value::as_array);
         let of_agent = all.into_iter().flatten().find(|container| container["name"] == "sluice");
         Ok(of_agent.context("no container `sluice` yet")?.clone())
     }

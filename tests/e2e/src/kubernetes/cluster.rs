@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::{Output, Stdio},
     time::Duration,
@@ -10,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt as _, process::Command};
 
 use super::stage::until;
 
@@ -20,6 +21,9 @@ const CANNOT: i32 = 69;
 
 /// The archives in `out/images`.
 const IMAGES: [&str; 4] = ["sluice", "data-generator", "flink-busy-reader", "sluice-lab-pravega"];
+
+/// The labels of the JobManager's pod.
+pub const JOB_MANAGER: &str = "app=flink,component=jobmanager";
 
 /// What needs the lab's own cluster, and cannot be tried on another one; the text says why.
 #[derive(Debug, thiserror::Error)]
@@ -34,8 +38,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts the lab's cluster with the images, unless it runs; `None` where this machine cannot, which the
-    /// script then explains.
+    /// Starts the lab's cluster, unless it runs; `None` where this machine cannot, which the script then explains.
     pub async fn up() -> Result<Option<Self>> {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
         let script = repository.join("lab/kubernetes/lab.sh");
@@ -47,13 +50,11 @@ impl Cluster {
         let said = String::from_utf8(output.stdout)?;
         let kubeconfig = said.lines().find_map(|line| line.strip_prefix("export KUBECONFIG="));
         let kubeconfig = PathBuf::from(kubeconfig.context("lab.sh up names no KUBECONFIG")?);
-        let cluster = Self { kubeconfig, repository };
-        cluster.import_images().await?;
-        Ok(Some(cluster))
+        Ok(Some(Self { kubeconfig, repository }))
     }
 
     /// Gives the cluster the images of `make lab-images`.
-    async fn import_images(&self) -> Result<()> {
+    pub async fn import_images(&self) -> Result<()> {
         for name in IMAGES {
             let archive = self.path(&format!("out/images/{name}.tar"));
             ensure!(fs::exists(&archive)?, "there is no {archive}: run `make lab-images`");
@@ -79,6 +80,24 @@ impl Cluster {
         said(&format!("lab.sh {}", args.join(" ")), output)
     }
 
+    /// This machine as the cluster sees it; [`NotHere`] if the cluster is not the lab's.
+    pub async fn host(&self) -> Result<String> {
+        Ok(self.lab(&["host"]).await?.trim().to_owned())
+    }
+
+    /// How to reach it.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// What a script of `lab/kubernetes` says on its standard output; what it is doing meanwhile is shown.
+    pub async fn script(&self, name: &str, args: &[&str]) -> Result<String> {
+        let mut command = Command::new(self.repository.join("lab/kubernetes").join(name));
+        command.args(args).env("KUBECONFIG", &self.kubeconfig).stderr(Stdio::inherit());
+        said(&format!("{name} {}", args.join(" ")), command.output().await?)
+    }
+
     /// What a program of the repository says that is to find the cluster; an error if it fails.
     pub async fn run(&self, program: &str, args: &[&str], variables: &[(&str, &str)]) -> Result<String> {
         let mut command = Command::new(self.repository.join(program));
@@ -91,6 +110,23 @@ impl Cluster {
         let mut command = Command::new("kubectl");
         command.args(args).env("KUBECONFIG", &self.kubeconfig);
         said(&format!("kubectl {}", args.join(" ")), command.output().await?)
+    }
+
+    /// Applies a file of `lab/kubernetes` with its names filled in: `@NAME@`.
+    pub async fn apply(&self, file: &str, names: &[(&str, &str)]) -> Result<()> {
+        let mut text = fs::read_to_string(self.path(&format!("lab/kubernetes/{file}")))?;
+        for (name, value) in names {
+            text = text.replace(&format!("@{name}@"), value);
+        }
+        let mut command = Command::new("kubectl");
+        command.args(["apply", "--filename", "-"]).env("KUBECONFIG", &self.kubeconfig);
+        let mut kubectl = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        match kubectl.stdin.take().context("kubectl's input")?.write_all(text.as_bytes()).await {
+            // What it did not like it says itself.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error.into()),
+            _ => {}
+        }
+        said(&format!("kubectl apply: {file}"), kubectl.wait_with_output().await?).map(drop)
     }
 
     /// An empty namespace of that name; one that an earlier run has left goes first.
@@ -141,6 +177,17 @@ impl Namespace {
         self.cluster.kubectl(&args).await
     }
 
+    /// What a person does after each change of a manifest: `up.sh`. Returns what it says.
+    pub async fn up(&self, overlay: &str) -> Result<String> {
+        let overlay = self.cluster.path(overlay);
+        self.cluster.run("jobmanager/up.sh", &[&overlay], &[("NAMESPACE", &self.name)]).await
+    }
+
+    /// And in the end: `down.sh`, which leaves nothing.
+    pub async fn down(&self) -> Result<String> {
+        self.cluster.run("jobmanager/down.sh", &["--purge"], &[("NAMESPACE", &self.name)]).await
+    }
+
     /// One object or a list.
     pub async fn get(&self, what: &[&str]) -> Result<Value> {
         let args: Vec<&str> = ["get", "-o", "json"].into_iter().chain(what.iter().copied()).collect();
@@ -153,6 +200,16 @@ impl Namespace {
         let mut pods: Vec<Value> = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
         pods.retain(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
         Ok(pods)
+    }
+
+    /// The first of them.
+    pub async fn pod(&self, selector: &str) -> Result<Value> {
+        self.pods(selector).await?.into_iter().next().with_context(|| format!("no pod {selector}"))
+    }
+
+    /// Its address.
+    pub async fn address(&self, selector: &str) -> Result<String> {
+        text(&self.pod(selector).await?, "/status/podIP")
     }
 
     /// Waits until `kubectl wait` is satisfied.
@@ -201,6 +258,12 @@ impl Namespace {
         })
         .await
     }
+}
+
+/// A text somewhere in an object.
+pub fn text(object: &Value, pointer: &str) -> Result<String> {
+    let text = object.pointer(pointer).and_then(Value::as_str);
+    Ok(text.with_context(|| format!("nothing at {pointer} yet"))?.to_owned())
 }
 
 fn said(what: &str, output: Output) -> Result<String> {

@@ -12,7 +12,7 @@ use sluice_lab::{
     rig::{Ledger, Proof, Written},
 };
 
-use super::{Cluster, Namespace, NotHere, PodAgent};
+use super::{Cluster, Namespace, NotHere, PodAgent, VARIANT};
 
 /// The stream of the manifests.
 const SCOPE: &str = "test";
@@ -79,18 +79,11 @@ impl Stage {
         })
         .await?;
         self.space.kubectl(&["delete", "hpa,quota", "scene", "--ignore-not-found"]).await?;
-        self.space.cluster.kubectl(&["delete", "namespace", SAMPLE, "--ignore-not-found"]).await?;
+        self.space.cluster.kubectl(&["delete", "namespace", SAMPLE, VARIANT, "--ignore-not-found"]).await?;
         // Without KEDA there is no such kind.
         let _ = self.space.kubectl(&["delete", "scaledobject", DEPLOYMENT]).await;
-        self.up("tests/e2e/kubernetes/flink").await?;
+        self.space.up("tests/e2e/kubernetes/flink").await?;
         self.follow(1).await
-    }
-
-    /// What a person does after each change of a manifest: `up.sh`. Returns what it says.
-    pub async fn up(&self, overlay: &str) -> Result<String> {
-        let cluster = &self.space.cluster;
-        let variables = [("NAMESPACE", self.space.name.as_str())];
-        cluster.run("jobmanager/up.sh", &[&cluster.path(overlay)], &variables).await
     }
 
     /// Scales the stream by hand, through the controller, as a person could.
