@@ -184,7 +184,7 @@ fn what_cannot_be_edited_is_said_with_its_place() {
 
 #[test]
 fn braces_on_the_way_are_written_in_lines() {
-    let pod = "{initContainers: [{name: wait, args: [\"a # b\", '- c', 7, null, {}]}], containers: [{name: main}]}";
+    let pod = "{initContainers: [{name: wait, args: [\"a # b\", '- ç 作', 7, null, {}]}], containers: [{name: main}]}";
     let pod = &pod.replace(" # b", "#b");
     let job = |metadata: &str, spec: &str| format!("kind: Job\nmetadata: {metadata}\nspec:{spec}");
     let in_lines = "\n  template:\n    spec: # the pod\n      # first\n";

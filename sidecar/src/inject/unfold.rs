@@ -36,10 +36,12 @@ fn written_out(file: &File, document: usize, path: &[Step]) -> Option<Edit> {
     }
     let lines = file.lines();
     let (first, last) = (lines.get(node.line)?, lines.get(node.end_line)?);
-    let (before, after) = (first.get(..node.column)?, last.get(node.end_column..)?.trim_end());
-    let within = lines[node.line..=node.end_line].join("\n");
-    let within = within.strip_suffix(&last[node.end_column..])?;
-    let comment_within = [" #", "\t#", "\n#"].iter().any(|comment| within[node.column..].contains(comment));
+    let (before, _) = split(first, node.column)?;
+    let (_, after) = split(last, node.end_column)?;
+    let text = lines[node.line..=node.end_line].join("\n");
+    let within = text.get(before.len()..text.len() - after.len())?;
+    let comment_within = [" #", "\t#", "\n#"].iter().any(|comment| within.contains(comment));
+    let after = after.trim_end();
     let only_comment_after = after.is_empty() || after.trim_start().starts_with('#');
     if node.is_anchored() || comment_within || !only_comment_after {
         return None;
@@ -83,6 +85,12 @@ fn lines_of(style: Style, value: &Value, indent: usize) -> Option<Vec<String>> {
         Value::Sequence(items) => Some(items.iter().flat_map(|item| style.item(item, indent)).collect()),
         _ => None,
     }
+}
+
+/// A line before and from a column, which counts characters.
+fn split(line: &str, column: usize) -> Option<(&str, &str)> {
+    let mut starts = line.char_indices().map(|(at, _)| at).chain([line.len()]);
+    Some(line.split_at(starts.nth(column)?))
 }
 
 /// What stood behind the value, on a line of its own.

@@ -43,6 +43,9 @@ const WAITING: usize = 32;
 /// The longest note that an Event may have is 1 kB.
 const LONGEST: usize = 900;
 
+/// And the longest action.
+const LONGEST_ACTION: usize = 128;
+
 /// 429 Too Many Requests: an API server that has just come back asks for patience.
 const BUSY: u16 = 429;
 
@@ -50,7 +53,7 @@ const BUSY: u16 = 429;
 #[derive(Debug)]
 pub struct Events {
     to: Option<mpsc::Sender<Told>>,
-    lasting: Mutex<HashMap<String, Lasting>>,
+    lasting: Mutex<HashMap<(&'static str, String), Lasting>>,
 }
 
 #[derive(Debug)]
@@ -58,6 +61,16 @@ struct Told {
     about: ObjectReference,
     reason: String,
     action: String,
+    note: String,
+    kind: EventType,
+}
+
+/// What is the matter at the moment.
+#[derive(Debug)]
+struct Condition {
+    reason: &'static str,
+    /// With what, where that makes another matter of it: an object, a source, a cause.
+    with: String,
     note: String,
     kind: EventType,
 }
@@ -128,9 +141,12 @@ impl Events {
             // Full: the API server is away, and what lasts is told again.
             let _ = to.try_send(told);
         };
-        for (reason, note, kind) in conditions(seen, decision) {
-            if self.is_due(reason, kind, Instant::now()) {
-                send(reason, "Observe".to_owned(), note, kind);
+        for condition in conditions(seen, decision) {
+            if self.is_due(&condition, Instant::now()) {
+                // Kubernetes counts an Event of the same reason and action in the one that is there.
+                let action = format!("Observe {}", condition.with);
+                let action = action[..action.floor_char_boundary(LONGEST_ACTION)].trim_end().to_owned();
+                send(condition.reason, action, condition.note, condition.kind);
             }
         }
         for (reason, change, note, kind) in happened(decision, ended) {
@@ -139,15 +155,16 @@ impl Events {
     }
 
     /// Whether something that is seen now has lasted, and was not told lately.
-    fn is_due(&self, reason: &str, kind: EventType, now: Instant) -> bool {
+    fn is_due(&self, condition: &Condition, now: Instant) -> bool {
         let mut lasting = self.lasting.lock().unwrap_or_else(PoisonError::into_inner);
+        lasting.retain(|_, known| now < known.seen + AGAIN);
         let fresh = || Lasting { since: now, seen: now, told: None };
-        let known = lasting.entry(reason.to_owned()).or_insert_with(fresh);
+        let known = lasting.entry((condition.reason, condition.with.clone())).or_insert_with(fresh);
         if known.seen + GONE < now {
             known.since = now;
         }
         known.seen = now;
-        let again = |told: Instant| now >= told + AGAIN && (kind == EventType::Warning || told < known.since);
+        let again = |told: Instant| now >= told + AGAIN && (condition.kind == EventType::Warning || told < known.since);
         let due = now >= known.since + LASTING && known.told.is_none_or(again);
         if due {
             known.told = Some(now);
@@ -157,7 +174,7 @@ impl Events {
 }
 
 /// What is the matter at the moment, by reason.
-fn conditions(seen: &Observation, decision: &Decision) -> Vec<(&'static str, String, EventType)> {
+fn conditions(seen: &Observation, decision: &Decision) -> Vec<Condition> {
     let mut found = Vec::new();
     let hold = match decision {
         Decision::Hold(Hold::RescaleInFlight { meanwhile, .. }) => meanwhile.as_deref(),
@@ -170,16 +187,30 @@ fn conditions(seen: &Observation, decision: &Decision) -> Vec<(&'static str, Str
         let told = Decision::Hold(hold.clone()).explain();
         if wanted || matches!(told.attention, Attention::Look | Attention::Act) {
             let kind = if wanted { EventType::Normal } else { EventType::Warning };
-            found.push((hold.as_str(), format!("{}. {}", told.why, told.mend), kind));
+            let note = format!("{}. {}", told.why, told.mend);
+            found.push(Condition { reason: hold.as_str(), with: with(hold), note, kind });
         }
     }
     if let Some(shortage) = seen.pool.as_ref().and_then(|pool| pool.value.shortage.as_ref()) {
-        found.push((shortage.cause.as_str(), shortage.to_string(), EventType::Warning));
+        let (reason, note) = (shortage.cause.as_str(), shortage.to_string());
+        found.push(Condition { reason, with: String::new(), note, kind: EventType::Warning });
     }
     if let Leadership::Leader { identity } = &seen.leadership {
-        found.push(("leading", format!("{identity} acts for this Deployment"), EventType::Normal));
+        let note = format!("{identity} acts for this Deployment");
+        found.push(Condition { reason: "leading", with: String::new(), note, kind: EventType::Normal });
     }
     found
+}
+
+/// What tells one hold from another of the same reason.
+fn with(hold: &Hold) -> String {
+    match hold {
+        Hold::Unreadable { source } | Hold::Stale { source, .. } => source.to_string(),
+        Hold::SealedStream { stream } => stream.to_string(),
+        Hold::NotLeader { leader: name } | Hold::AnotherAutoscaler { name } => name.clone(),
+        Hold::CapacityLimited { shortage: Some(shortage), .. } => shortage.cause.as_str().to_owned(),
+        _ => String::new(),
+    }
 }
 
 /// What has just happened to a change: the reason, which change, and in words.
@@ -214,26 +245,58 @@ fn camel_case(name: &str) -> String {
 mod tests {
     use super::*;
 
+    fn condition(reason: &'static str, with: &str, kind: EventType) -> Condition {
+        Condition { reason, with: with.to_owned(), note: String::new(), kind }
+    }
+
     #[test]
     fn what_lasts_is_told_after_a_moment_and_again_after_minutes() {
         let (events, start) = (Events::none(), Instant::now());
         let told: Vec<_> = (0..620)
-            .filter(|second| events.is_due("contested", EventType::Warning, start + Duration::from_secs(*second)))
+            .filter(|second| {
+                let contested = condition("contested", "", EventType::Warning);
+                events.is_due(&contested, start + Duration::from_secs(*second))
+            })
             .collect();
         assert_eq!(told, [10, 310, 610]);
-        let due = |second: &u64| events.is_due("paused", EventType::Normal, start + Duration::from_secs(*second));
+        let paused = condition("paused", "", EventType::Normal);
+        let due = |second: &u64| events.is_due(&paused, start + Duration::from_secs(*second));
         assert_eq!((0..620).filter(due).collect::<Vec<_>>(), [10], "nothing to mend");
     }
 
     #[test]
     fn what_comes_and_goes_is_not_told_each_time() {
         let (events, start) = (Events::none(), Instant::now());
-        let due = |reason: &str, second| events.is_due(reason, EventType::Warning, start + Duration::from_secs(second));
+        let due = |reason, second| {
+            events.is_due(&condition(reason, "", EventType::Warning), start + Duration::from_secs(second))
+        };
         let seen = (0..3600).filter(|second| second % 60 < 5);
         assert_eq!(seen.filter(|second| due("stale", *second)).count(), 0);
         let seen = (0..3600).filter(|second| second % 60 < 30);
         let told = seen.filter(|second| due("unreadable", *second)).count();
         assert_eq!(told, 12, "once in five minutes");
+    }
+
+    #[test]
+    fn another_matter_of_the_same_reason_is_told_too() {
+        let (events, start) = (Events::none(), Instant::now());
+        let told = |second: u64| {
+            let with = if second < 60 { "HorizontalPodAutoscaler/a" } else { "ScaledObject/b" };
+            let found = condition("another_autoscaler", with, EventType::Warning);
+            events.is_due(&found, start + Duration::from_secs(second)).then_some((second, with))
+        };
+        let told: Vec<_> = (0..300).filter_map(told).collect();
+        assert_eq!(told, [(10, "HorizontalPodAutoscaler/a"), (70, "ScaledObject/b")]);
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten() {
+        let (events, start) = (Events::none(), Instant::now());
+        for second in 0..3600 {
+            let found = condition("not_leader", &format!("agent-{second}"), EventType::Normal);
+            events.is_due(&found, start + Duration::from_secs(second));
+        }
+        assert!(events.lasting.lock().unwrap().len() <= 301);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 use sluice_e2e::kubernetes::{
-    Cluster, DEPLOYMENT, LONG, NODES, Namespace, NotHere, PodAgent, SAMPLE, Stage, Variant, until,
+    Adapter, Cluster, DEPLOYMENT, LONG, NODES, Namespace, NotHere, PodAgent, SAMPLE, Stage, Variant, until,
 };
 use sluice_lab::rig::Look;
 use tokio::runtime::Runtime;
@@ -206,7 +206,7 @@ async fn the_api_server_is_away_for_30_s(stage: &Stage) -> Result<()> {
     let held = held?;
     // What was the matter is told afterwards.
     println!("    {}: {}", held.reason(), held.because());
-    println!("    Event: {}", stage.agent.event(held.reason()).await?);
+    println!("    Event: {}", stage.agent.event(held.reason(), "").await?);
     stage.agent.in_step(2, LONG).await?;
     ensure!(stage.agent.restarts().await? == restarts, "the agent's container was started again");
     stage.follow(1).await
@@ -252,8 +252,9 @@ async fn pods_that_cannot_be_scheduled(stage: &Stage) -> Result<()> {
     stage.scale_stream(2).await?;
     let short = stage.agent.is_short_of("unschedulable", "0/1 nodes").await;
     let limited = stage.agent.holds("capacity_limited", LONG).await;
+    let told = stage.agent.event("capacity_limited", "no node has room").await;
     nodes.kubectl(&["uncordon", "-l", NODES]).await?;
-    short.and(limited)?;
+    short.and(limited).and(told)?;
     stage.agent.in_step(2, LONG).await?;
     stage.follow(1).await
 }
@@ -284,9 +285,8 @@ async fn a_scaled_object_on_the_same_deployment(stage: &Stage) -> Result<()> {
     space.wait("create", &[&format!("hpa/keda-hpa-{DEPLOYMENT}")], LONG).await?;
     let named = format!("ScaledObject/{DEPLOYMENT}");
     let by_keda = |look: &Look| look.reason() == "another_autoscaler" && look.because().contains(&named);
-    // The Event may still be that of the HPA: the same is not told twice within minutes.
-    let look = stage.agent.wait("names KEDA", LONG, by_keda).await?;
-    println!("    {}: {}", look.reason(), look.because());
+    stage.agent.wait("names KEDA", LONG, by_keda).await?;
+    println!("    {}", stage.agent.event("another_autoscaler", &named).await?);
     stage.scale_stream(2).await?;
     tokio::time::sleep(LEFT_ALONE).await;
     ensure!(space.replicas(DEPLOYMENT).await? == 1, "acted beside KEDA");
@@ -412,11 +412,13 @@ async fn the_overlay_keda_follows_without_sluice(stage: &Stage) -> Result<()> {
 /// The same with prometheus-adapter in KEDA's place, by the rules of the overlay's values file.
 async fn the_overlay_hpa_follows_without_sluice(stage: &Stage) -> Result<()> {
     let variant = Variant::up(stage, "hpa").await?;
-    let adapter = variant.adapter().await?;
+    let _adapter = variant.adapter().await?;
     let window = "/spec/behavior/scaleDown/stabilizationWindowSeconds";
     variant.patch("hpa", &json!([{ "op": "replace", "path": window, "value": 0 }])).await?;
-    variant.follows(stage).await?;
-    adapter.withdraw(&stage.space.cluster).await?;
+    let followed = variant.follows(stage).await;
+    // With one that does not answer no namespace would come to its end.
+    Adapter::withdraw(&stage.space.cluster).await?;
+    followed?;
     variant.down().await
 }
 

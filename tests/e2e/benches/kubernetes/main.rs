@@ -90,7 +90,7 @@ async fn main() -> Result<()> {
         keda::stop(&cluster).await?;
     }
 
-    pipeline.adapter.withdraw(&cluster).await?;
+    Adapter::withdraw(&cluster).await?;
     cluster.kubectl(&["delete", "namespace", BENCH, "--wait=false"]).await?;
     drop(lanes);
     pravega.stop().await?;

@@ -107,7 +107,7 @@ impl PodAgent {
         let metric = async || Ok(self.text("/metrics").await?.contains(&holding).then_some(()));
         until(&holding, EVENT, metric).await?;
         ensure!(self.log().await?.contains(reason), "the log does not name {reason}");
-        println!("    {reason}: {}", self.event(reason).await?);
+        println!("    {reason}: {}", self.event(reason, "").await?);
         Ok(look)
     }
 
@@ -118,13 +118,13 @@ impl PodAgent {
         let metric = format!("sluice_shortage{{cause=\"{cause}\"}} 1");
         until(&metric, EVENT, async || Ok(self.text("/metrics").await?.contains(&metric).then_some(()))).await?;
         until("the log says why", EVENT, async || Ok(self.log().await?.contains(words).then_some(()))).await?;
-        println!("    {cause}: {}", self.event(cause).await?);
+        println!("    {cause}: {}", self.event(cause, words).await?);
         Ok(())
     }
 
-    /// Waits for the Event of this reason, and returns what it says.
-    pub async fn event(&self, reason: &str) -> Result<String> {
-        self.space.event(&camel_case(reason), EVENT).await
+    /// Waits for the Event of this reason that says these words, and returns all that it says.
+    pub async fn event(&self, reason: &str, words: &str) -> Result<String> {
+        self.space.event(&camel_case(reason), words, EVENT).await
     }
 
     /// So many looks have come to hold for this reason.

@@ -248,13 +248,14 @@ impl Namespace {
         Ok(folder)
     }
 
-    /// Waits for an Event with this reason, and returns what it says.
-    pub async fn event(&self, reason: &str, limit: Duration) -> Result<String> {
+    /// Waits for an Event with this reason that says these words, and returns all that it says.
+    pub async fn event(&self, reason: &str, words: &str, limit: Duration) -> Result<String> {
         let selector = format!("reason={reason}");
-        until(&format!("an Event {reason}"), limit, async || {
+        until(&format!("an Event {reason} with “{words}”"), limit, async || {
             let events = self.get(&["events", "--field-selector", &selector]).await?;
-            let newest = events["items"].as_array().and_then(|events| events.last());
-            Ok(newest.and_then(|event| event["message"].as_str()).map(str::to_owned))
+            let mut said =
+                events["items"].as_array().into_iter().flatten().filter_map(|event| event["message"].as_str());
+            Ok(said.find(|message| message.contains(words)).map(str::to_owned))
         })
         .await
     }

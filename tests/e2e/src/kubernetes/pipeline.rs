@@ -93,7 +93,7 @@ impl Adapter {
         let process = Process::start(run, "adapter", &launch)?;
         let adapter = Self { process, rule: rule.to_owned() };
         // One that KEDA has left says other things.
-        adapter.withdraw(cluster).await?;
+        Self::withdraw(cluster).await?;
         let names = [("HOST", host.as_str()), ("PORT", &port), ("NAMESPACE", namespace)];
         cluster.apply("hpa/pipeline.yaml", &names).await?;
         until("prometheus-adapter serves external metrics", STARTING, async || {
@@ -103,8 +103,8 @@ impl Adapter {
         Ok(adapter)
     }
 
-    /// Nobody serves external metrics any more.
-    pub async fn withdraw(&self, cluster: &Cluster) -> Result<()> {
+    /// From now on nobody serves external metrics.
+    pub async fn withdraw(cluster: &Cluster) -> Result<()> {
         cluster.kubectl(&["delete", "apiservice", SERVED, "--ignore-not-found"]).await.map(drop)
     }
 
