@@ -412,10 +412,13 @@ async fn the_overlay_keda_follows_without_sluice(stage: &Stage) -> Result<()> {
 /// The same with prometheus-adapter in KEDA's place, by the rules of the overlay's values file.
 async fn the_overlay_hpa_follows_without_sluice(stage: &Stage) -> Result<()> {
     let variant = Variant::up(stage, "hpa").await?;
-    let _adapter = variant.adapter().await?;
-    let window = "/spec/behavior/scaleDown/stabilizationWindowSeconds";
-    variant.patch("hpa", &json!([{ "op": "replace", "path": window, "value": 0 }])).await?;
-    let followed = variant.follows(stage).await;
+    let followed = async {
+        let _adapter = variant.adapter().await?;
+        let window = "/spec/behavior/scaleDown/stabilizationWindowSeconds";
+        variant.patch("hpa", &json!([{ "op": "replace", "path": window, "value": 0 }])).await?;
+        variant.follows(stage).await
+    };
+    let followed = followed.await;
     // With one that does not answer no namespace would come to its end.
     Adapter::withdraw(&stage.space.cluster).await?;
     followed?;
