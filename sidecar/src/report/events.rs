@@ -46,6 +46,12 @@ const LONGEST: usize = 900;
 /// And the longest action.
 const LONGEST_ACTION: usize = 128;
 
+/// An API server that has just come back forbids what it allows a moment later; one that still refuses is believed.
+const REFUSALS: u32 = 3;
+
+/// 403 Forbidden: the Role is missing, or not read yet.
+const FORBIDDEN: u16 = 403;
+
 /// 429 Too Many Requests: an API server that has just come back asks for patience.
 const BUSY: u16 = 429;
 
@@ -101,25 +107,28 @@ impl Events {
             while let Some(told) = from.recv().await {
                 let Told { about, reason, action, note, kind } = told;
                 let event = Event { type_: kind, reason, note: Some(note), action, secondary: None };
+                let mut refusals = 0;
                 // What was the matter while the API server was away is worth knowing afterwards.
                 for _ in 0..ATTEMPTS {
                     match tokio::time::timeout(timeout, recorder.publish(&event, &about)).await {
                         Ok(Ok(())) => break,
-                        Ok(Err(kube::Error::Api(refused))) if refused.code == 403 => {
-                            if !std::mem::replace(&mut said, true) {
-                                tracing::warn!(
-                                    %refused, reason = event.reason,
-                                    "Events cannot be written: they take the verbs [create, patch] for events in events.k8s.io"
-                                );
-                            }
-                            break;
-                        }
                         Ok(Err(kube::Error::Api(refused))) if refused.code < 500 && refused.code != BUSY => {
-                            tracing::warn!(%refused, reason = event.reason, "an Event was not taken");
-                            break;
+                            refusals += 1;
+                            if refusals == REFUSALS {
+                                if refused.code != FORBIDDEN {
+                                    tracing::warn!(%refused, reason = event.reason, "an Event was not taken");
+                                } else if !std::mem::replace(&mut said, true) {
+                                    tracing::warn!(
+                                        %refused, reason = event.reason,
+                                        "Events cannot be written: they take the verbs [create, patch] for events in events.k8s.io"
+                                    );
+                                }
+                                break;
+                            }
                         }
-                        Ok(Err(_)) | Err(_) => tokio::time::sleep(BETWEEN_ATTEMPTS).await,
+                        Ok(Err(_)) | Err(_) => {}
                     }
+                    tokio::time::sleep(BETWEEN_ATTEMPTS).await;
                 }
             }
         });
@@ -244,6 +253,31 @@ fn camel_case(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kubernetes::scripted::{Answer, Server, failure, ok};
+
+    const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/flink/events";
+
+    /// How often one Event is sent to an API server that answers like this.
+    async fn attempts(answers: Vec<Answer>) -> usize {
+        let (api, server) = Server::start(&[(EVENTS, answers)]);
+        let events = Events::start(&api);
+        let about = ObjectReference { namespace: Some("flink".to_owned()), ..ObjectReference::default() };
+        let (reason, action, note) = ("NoLease".to_owned(), "Observe".to_owned(), "gone".to_owned());
+        let told = Told { about, reason, action, note, kind: EventType::Warning };
+        events.to.as_ref().unwrap().send(told).await.unwrap();
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        server.asked(EVENTS).await.len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_comes_back_is_asked_until_it_takes_the_event() {
+        let forbidden = failure(403, "Forbidden", "the roles are not read yet");
+        let taken = ok(&serde_json::json!({ "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {} }));
+        let answers = vec![Answer::Cut, Answer::Silence, forbidden.clone(), forbidden.clone(), taken];
+        assert_eq!(attempts(answers).await, 5);
+        assert_eq!(attempts(vec![forbidden]).await, 3, "a right that is missing");
+        assert_eq!(attempts(vec![Answer::Cut]).await, 24, "an API server that stays away");
+    }
 
     fn condition(reason: &'static str, with: &str, kind: EventType) -> Condition {
         Condition { reason, with: with.to_owned(), note: String::new(), kind }
