@@ -121,6 +121,22 @@ fn a_history_in_a_config_map_comes_with_the_map_and_the_right_to_it() {
 }
 
 #[test]
+fn files_are_joined_as_documents_and_no_secret_is_shown() {
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let job = fs::read_to_string(folder().join("deployment.yaml")).unwrap();
+    let files = vec![file("a", "kind: ConfigMap\ndata: {a: b}\n"), file("b", &format!("%YAML 1.2\n---\n{job}"))];
+    let made = all(&inject_into(files, &request(SETTINGS)).unwrap());
+    assert_eq!(all(&inject(&made, "").unwrap()), made);
+
+    let unended = vec![file("a", "kind: ConfigMap\ndata:\n  x: |\n    a"), file("b", &job)];
+    let error = inject_into(unended, &request(SETTINGS)).unwrap_err().to_string();
+    assert!(error.contains("add one"), "{error}");
+
+    let listed = format!("kind: SecretList\nitems:\n- data: {{p: hunter2}}\n---\n{job}");
+    assert!(!diff(&inject(&listed, SETTINGS).unwrap()).contains("hunter2"));
+}
+
+#[test]
 fn what_cannot_be_edited_is_said_with_its_place() {
     let job = |pod: &str| {
         format!(
@@ -146,6 +162,26 @@ fn what_cannot_be_edited_is_said_with_its_place() {
         (job(usual), "D --min-task-managers 9 --max-task-managers 3", "would not take these"),
         (job("      containers: [{name: sluice}]\n"), "D", "an ordinary container is named sluice"),
         (job("      initContainers: [{name: sluice}]\n"), "D", "no restartPolicy: Always"),
+        (job("        {containers: [{<<: {image: a}, name: a}]}\n"), "D", "spec.template.spec is in flow style"),
+        (job("        {hostNetwork: yes, containers: [{name: a}]}\n"), "D", "spec.template.spec is in flow style"),
+        (job("        {containers: [{name: a}], x: 0755}\n"), "D", "spec.template.spec is in flow style"),
+        (
+            job(
+                "      initContainers:\n      - name: sluice\n        restartPolicy: Always\n        tty: on\n      containers: []\n",
+            ),
+            "D",
+            "YAML 1.1",
+        ),
+        (job(usual).replace("  name: jm\n", "  generateName: jm-\n"), "D --job-manager ?", "metadata.name"),
+        (
+            format!(
+                "{}---\nkind: Deployment\nmetadata: {{name: tm, namespace: g}}\nspec: {{template: {{spec: {{}}}}}}\n",
+                job(usual).replace("  namespace: f\n", "")
+            ),
+            "D --namespace f",
+            "different namespaces",
+        ),
+        ("kind: Job\rspec: {}\r".into(), "D", "carriage return"),
         (job("        {containers: [{name: a}], # why\n        }\n"), "D", "spec.template.spec is in flow style"),
         (job("").replace("    spec:\n", "    spec: &pod {containers: [{name: a}]}\nx: *pod\n"), "D", "flow style"),
         (job("      <<: {a: b}\n      containers: []\n"), "D", "merge key"),

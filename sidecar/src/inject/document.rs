@@ -2,7 +2,7 @@
 //! for what they mean (the data to decide on, and to compare with after the edit). The second is of the
 //! family that Kubernetes itself reads YAML with.
 
-use granit_parser::{Event, Parser, Span, StructureStyle};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 use serde::Deserialize as _;
 use serde_yaml_ng::Value;
 
@@ -45,6 +45,8 @@ pub struct Node {
     pub kind: Kind,
     /// 0 without an anchor.
     anchor: usize,
+    /// A scalar without quotes.
+    plain: bool,
 }
 
 /// What a node is.
@@ -98,6 +100,11 @@ impl File {
     pub fn parse(name: &str, mut text: String) -> Result<Self, InjectError> {
         if text.starts_with('\u{feff}') {
             text.remove(0);
+        }
+        // The parsers take it for the end of a line, and nothing else does.
+        if let Some(line) = text.split('\n').position(|line| line.strip_suffix('\r').unwrap_or(line).contains('\r')) {
+            let reason = "a carriage return in mid-line; write the file with usual line ends".to_owned();
+            return Err(InjectError::Syntax { file: name.to_owned(), line: line + 1, reason, hint: "" });
         }
         let documents = Self::read(name, &text)?;
         Ok(Self { name: name.to_owned(), text, documents })
@@ -202,6 +209,20 @@ impl Node {
         entries.iter().find(|(key, _)| key.is(name))
     }
 
+    /// Whether it means something else to Kubernetes, which reads YAML 1.1, than to the parsers here once it is
+    /// written anew: `yes`, `0755`, a merge key.
+    #[must_use]
+    pub fn has_another_meaning(&self) -> bool {
+        match &self.kind {
+            Kind::Scalar(text) => self.plain && (text == "<<" || differs_in_yaml_1_1(text)),
+            Kind::Alias => false,
+            Kind::Mapping { entries, .. } => {
+                entries.iter().any(|(key, value)| key.has_another_meaning() || value.has_another_meaning())
+            }
+            Kind::Sequence { items, .. } => items.iter().any(Self::has_another_meaning),
+        }
+    }
+
     /// Whether it has a name that an alias may use.
     #[must_use]
     pub fn is_anchored(&self) -> bool {
@@ -211,6 +232,18 @@ impl Node {
     fn is(&self, text: &str) -> bool {
         matches!(&self.kind, Kind::Scalar(scalar) if scalar == text)
     }
+}
+
+/// Truth values, octal and sexagesimal numbers, and numbers with `_` in them.
+fn differs_in_yaml_1_1(text: &str) -> bool {
+    const WORDS: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
+    let digits = text.trim_start_matches(['-', '+']);
+    let number = digits.starts_with(|first: char| first.is_ascii_digit())
+        && digits.chars().all(|letter| letter.is_ascii_hexdigit() || "_:.xob".contains(letter));
+    let octal = digits.len() > 1 && digits.starts_with('0') && digits.chars().all(|letter| letter.is_ascii_digit());
+    WORDS.contains(&text.to_ascii_lowercase().as_str())
+        || octal
+        || (number && (digits.contains(['_', ':']) || digits.starts_with("0b")))
 }
 
 /// Makes a tree of the parser's events.
@@ -232,9 +265,13 @@ impl Builder {
             end_column: span.end.col(),
             kind,
             anchor,
+            plain: false,
         };
         match event {
-            Event::Scalar(text, _, anchor, _) => self.add(node(Kind::Scalar(text.clone().into_owned()), *anchor)),
+            Event::Scalar(text, style, anchor, _) => {
+                let scalar = node(Kind::Scalar(text.clone().into_owned()), *anchor);
+                self.add(Node { plain: *style == ScalarStyle::Plain, ..scalar });
+            }
             Event::Alias(anchor) => {
                 self.aliased.push(*anchor);
                 self.add(node(Kind::Alias, 0));

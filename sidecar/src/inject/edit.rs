@@ -59,6 +59,11 @@ pub fn pod(
         (Some(index), _) => {
             let item_path = [&pod_path[..], &[Step::Key("initContainers"), Step::Item(index)]].concat();
             let item = document.editable(&item_path, place)?;
+            if item.has_another_meaning() {
+                let trouble = "has a value that YAML 1.1 reads differently (yes, on, 0755) or a merge key";
+                let place = Place { line: item.line + 1, ..place.clone() };
+                return Err(InjectError::Unsafe { place, path: "the container sluice".to_owned(), trouble });
+            }
             edits.push(replaced_item(&lines, item, style, edit.container, place)?);
         }
         (None, None) => {

@@ -131,8 +131,8 @@ pub enum InjectError {
     Settings(String),
     /// The edited text does not mean what it should. Nothing is printed then.
     #[error(
-        "{file}: the edited text would not mean what it should, so nothing is printed; please report the shape of this \
-         file"
+        "{file}: the edited text would not mean what it should, so nothing is printed. If a file does not end with a \
+         newline, add one; otherwise please report the shape of this file"
     )]
     NotAsExpected {
         /// Where.

@@ -8,6 +8,7 @@ use super::{
     edit::{self, Edit, PodEdit},
     error::{InjectError, Place},
     settings::{self, AgentSettings},
+    show::all,
     unfold::unfolded,
     workload::{self, Object, POD_SPEC},
 };
@@ -45,6 +46,10 @@ pub fn inject_into(texts: Vec<(String, String)>, request: &Request) -> Result<In
         let trouble = "it has no pod template".to_owned();
         return Err(InjectError::InTheWay { place: job_manager.place.clone(), trouble });
     };
+    if workload::text(job_manager.value, &["metadata", "name"]).is_none() {
+        let trouble = "it says no metadata.name, after which the agent's objects are called".to_owned();
+        return Err(InjectError::InTheWay { place: job_manager.place.clone(), trouble });
+    }
     let present = present(pod, &job_manager.place)?;
 
     let mut notes = Vec::new();
@@ -115,7 +120,19 @@ pub fn inject_into(texts: Vec<(String, String)>, request: &Request) -> Result<In
             after[index] = proven(file, edits, added, &wanted)?;
         }
     }
-    Ok(Injected { before, after, notes })
+    let injected = Injected { before, after, notes };
+    proven_joined(&injected)?;
+    Ok(injected)
+}
+
+/// All files as one stream must mean what each of them does.
+fn proven_joined(injected: &Injected) -> Result<(), InjectError> {
+    let names: Vec<_> = injected.after.iter().map(|file| file.name.as_str()).collect();
+    let names = names.join(" and ");
+    let wanted: Vec<_> = injected.after.iter().flat_map(File::values).filter(|value| !value.is_null()).collect();
+    let joined = File::parse(&names, all(injected)).map(|file| file.values()).unwrap_or_default();
+    let joined: Vec<_> = joined.into_iter().filter(|value| !value.is_null()).collect();
+    if joined == wanted { Ok(()) } else { Err(InjectError::NotAsExpected { file: names }) }
 }
 
 /// The edited file, once it is read again and means what it should.
@@ -193,6 +210,15 @@ fn names(
             bound_namespace(objects, &lease).ok_or_else(|| InjectError::NamespaceUnknown { place: place() })?
         }
     };
+    let of_task_managers = objects.iter().filter(|object| object.is("Deployment", &deployment));
+    let mut elsewhere = of_task_managers.filter(|object| object.namespace().is_some_and(|other| other != namespace));
+    let here = objects.iter().any(|object| {
+        object.is("Deployment", &deployment) && object.namespace().is_none_or(|other| other == namespace)
+    });
+    if let (false, Some(object)) = (here, elsewhere.next()) {
+        let (job_manager, task_managers) = (Box::new(place()), Box::new(object.place.clone()));
+        return Err(InjectError::Namespaces { job_manager, task_managers });
+    }
     // `serviceAccount` is the older name of the same field.
     let account = ["serviceAccountName", "serviceAccount"].iter().find_map(|key| workload::text(pod, &[key]));
     let account = account.filter(|name| !name.is_empty());

@@ -13,8 +13,11 @@ pub fn all(injected: &Injected) -> String {
             if !text.ends_with('\n') {
                 text.push('\n');
             }
-            if !begins_a_document(&file.text) {
-                text.push_str("---\n");
+            // A directive may only stand behind the end of a document.
+            match first_line(&file.text) {
+                Some(line) if line.starts_with('%') => text.push_str("...\n"),
+                Some(line) if line == "---" || line.starts_with("--- ") => {}
+                _ => text.push_str("---\n"),
             }
         }
         text.push_str(&file.text);
@@ -22,9 +25,8 @@ pub fn all(injected: &Injected) -> String {
     text
 }
 
-fn begins_a_document(text: &str) -> bool {
-    let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    first.is_some_and(|line| line == "---" || line.starts_with("--- ") || line.starts_with('%'))
+fn first_line(text: &str) -> Option<&str> {
+    text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'))
 }
 
 /// A unified diff of the files that change, without the content of Secrets.
@@ -45,7 +47,7 @@ fn without_secrets(file: &File) -> String {
     let mut lines: Vec<_> = file.text.split_inclusive('\n').map(str::to_owned).collect();
     let plain = file.lines();
     let files = std::slice::from_ref(file);
-    for secret in workload::objects(files).iter().filter(|object| object.place.kind == "Secret") {
+    for secret in workload::objects(files).iter().filter(|object| is_secret(file, object)) {
         let document = &file.documents[secret.document];
         // The whole document, if it is a list: no line of it can then be forgotten.
         for line in edit::document_extent(&plain, document) {
@@ -55,4 +57,10 @@ fn without_secrets(file: &File) -> String {
         }
     }
     lines.concat()
+}
+
+/// By its own kind, or by that of the list that it stands in.
+fn is_secret(file: &File, object: &workload::Object<'_>) -> bool {
+    let list = workload::text(&file.documents[object.document].value, &["kind"]);
+    object.place.kind == "Secret" || list == Some("SecretList")
 }

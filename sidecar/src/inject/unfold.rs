@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The file with the flow value that a path leads into written out in block style. `None` if there is none, or if
-/// something would be lost by it: a comment inside, an anchor.
+/// something would be lost by it: a comment inside, an anchor, what YAML 1.1 alone reads as it is meant.
 pub fn unfolded(file: &File, document: usize, path: &[Step]) -> Result<Option<File>, InjectError> {
     let Some(edit) = written_out(file, document, path) else { return Ok(None) };
     let text = edit::apply(&file.text, vec![edit], &[]);
@@ -43,7 +43,7 @@ fn written_out(file: &File, document: usize, path: &[Step]) -> Option<Edit> {
     let comment_within = [" #", "\t#", "\n#"].iter().any(|comment| within.contains(comment));
     let after = after.trim_end();
     let only_comment_after = after.is_empty() || after.trim_start().starts_with('#');
-    if node.is_anchored() || comment_within || !only_comment_after {
+    if node.is_anchored() || node.has_another_meaning() || comment_within || !only_comment_after {
         return None;
     }
     let style = Style::default();
